@@ -1,0 +1,122 @@
+// The DNC head: forward, cross-entropy, gradient of the embeddings and update, by (N, D, C, K).
+// head_peer.py runs this program beside PyTorch heads of the same maths and compares both.
+//
+// Counters: `loss`, `gradient` (norm) and `moved` (norm of what the sub-centroids moved by) after
+// three steps from the same start, to compare results; `peak` is the memory of tensors at its peak,
+// inputs aside, over the size of the head's buffers; `growth` in bytes over 20 steps.
+
+#include <ATen/Parallel.h>
+#include <benchmark/benchmark.h>
+#include <c10/core/Allocator.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "plugins/heads/dnc/dnc_head.h"
+
+namespace {
+
+/// Values in [-1, 1) that head_peer.py computes alike.
+torch::Tensor values(int64_t seed, at::IntArrayRef shape) {
+  auto h = at::arange(c10::multiply_integers(shape), torch::kLong) + seed * 1000003;
+  for (int round = 0; round < 2; ++round) {
+    h = h.bitwise_xor(h.bitwise_right_shift(16)).mul(0x45d9f3b).bitwise_and(0xffffffff);
+  }
+  h = h.bitwise_xor(h.bitwise_right_shift(16)).bitwise_right_shift(8);
+  return (h.to(torch::kFloat) * 0x1p-23 - 1).view(shape);
+}
+
+/// Bytes of tensors that this thread holds, and the most it held.
+class Memory : public c10::MemoryReportingInfoBase {
+ public:
+  void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device) override {
+    now += size;
+    peak = std::max(peak, now);
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+  int64_t now = 0;
+  int64_t peak = 0;
+};
+
+struct Bench {
+  Bench(int64_t N, int64_t D, int64_t C, int64_t K)
+      : x(values(1, {N, D}).requires_grad_()),
+        labels(values(2, {N}).add(1).mul(C / 2.).to(torch::kLong).clamp_max(C - 1)) {
+    dnc::Context context;
+    context.classes.names.resize(C);
+    context.channels = D;
+    dnc::DncHead::Options options;
+    options.sub_centroids = K;
+    head = std::make_shared<dnc::DncHead>(options, context);
+    start = values(3, {C, K, D});
+    start /= start.norm(2, -1, /*keepdim=*/true);
+    reset();
+  }
+
+  void reset() { head->named_buffers()["prototypes"].copy_(start); }
+
+  double step() {
+    x.mutable_grad() = torch::Tensor();
+    const auto scores = head->forward(x);
+    const auto loss = at::cross_entropy_loss(scores, labels);
+    loss.backward();
+    head->update({x.detach(), scores.detach(), labels, 0}, alone);
+    return loss.item<double>();
+  }
+
+  torch::Tensor x, labels, start;
+  std::shared_ptr<dnc::DncHead> head;
+  dnc::SingleProcess alone;
+};
+
+void step(benchmark::State& state) {
+  Bench bench(state.range(0), state.range(1), state.range(2), state.range(3));
+  double loss = 0;
+  for (int i = 0; i < 3; ++i) loss = bench.step();
+  state.counters["loss"] = loss;
+  state.counters["gradient"] = bench.x.grad().norm().item<double>();
+  state.counters["moved"] = (bench.head->prototypes() - bench.start).norm().item<double>();
+
+  const auto memory = std::make_shared<Memory>();
+  {
+    const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, memory);
+    bench.step();
+    const int64_t before = memory->now;
+    for (int i = 0; i < 20; ++i) bench.step();
+    state.counters["growth"] = static_cast<double>(memory->now - before);
+  }
+  int64_t buffers = 0;
+  for (const auto& buffer : bench.head->buffers()) buffers += static_cast<int64_t>(buffer.nbytes());
+  state.counters["peak"] =
+      static_cast<double>(buffers + memory->peak) / static_cast<double>(buffers);
+
+  for (auto _ : state) benchmark::DoNotOptimize(bench.step());
+}
+
+void update(benchmark::State& state) {
+  Bench bench(state.range(0), state.range(1), state.range(2), state.range(3));
+  const auto scores = bench.head->forward(bench.x).detach();
+  const dnc::HeadStep batch{bench.x.detach(), scores, bench.labels, 0};
+  for (auto _ : state) bench.head->update(batch, bench.alone);
+}
+
+void sizes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"N", "D", "C", "K"})
+      ->Args({256, 512, 10, 4})
+      ->Args({256, 2048, 1000, 4})
+      ->Args({1024, 768, 1000, 4})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime()
+      ->ComputeStatistics("min", [](const std::vector<double>& times) {
+        return *std::min_element(times.begin(), times.end());
+      });
+}
+
+BENCHMARK(step)->Apply(sizes);
+BENCHMARK(update)->Apply(sizes);
+
+}  // namespace
+
+BENCHMARK_MAIN();

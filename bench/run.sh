@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Runs every benchmark beside its peer and writes bench/RESULTS.md.
+#
+#   PYTHON=/path/to/python bench/run.sh [threads]
+#
+# PYTHON needs torch and torchvision of tests/golden/requirements.txt.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+python=${PYTHON:-python3}
+threads=${1:-1}
+cmake --build --preset release --target dnc-host plugins benchmarks >&2
+
+section() { # TITLE COMMAND...
+  echo "## $1"
+  echo
+  echo "\`${*:2}\`"
+  echo
+  echo '```'
+  "$python" "${@:3}"
+  echo '```'
+  echo
+}
+
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+{
+  echo "# Results"
+  echo
+  echo "$(date -u +%Y-%m-%d), $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)," \
+    "$(nproc) cores, $threads thread(s) on both sides; commit $(git rev-parse --short HEAD)." \
+    "Ratios are the peer's time over ours: above 1 ours is faster. On a shared machine the ratios mean" \
+    "something, the times do not."
+  echo
+  section "DNC head" python3 bench/head_peer.py --threads "$threads"
+  section "Training step" python3 bench/step_peer.py --threads "$threads"
+  section "Loader" python3 bench/loader_peer.py
+  section "Start" python3 bench/start.py
+} | tee "$output"
+mv "$output" bench/RESULTS.md

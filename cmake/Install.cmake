@@ -1,0 +1,37 @@
+# `cmake --install build/release --prefix DIR`: a tree that can be moved as a whole. The program
+# finds its library and plugins relative to itself; LibTorch stays where it was at build time, or is
+# named in LD_LIBRARY_PATH.
+#
+#   bin/dnc-host
+#   lib/libdnc_registry.so, lib/dnc-host/plugins/*.so
+#   include/dnc-host/registry/*.h, lib/cmake/dnc-host/   for plugins of other projects
+#   share/dnc-host/configs, share/doc/dnc-host
+include(CMakePackageConfigHelpers)
+
+# dnc_install_rpath(<path to lib/ from the target's folder> <target>...)
+function(dnc_install_rpath lib)
+  set_target_properties(${ARGN} PROPERTIES INSTALL_RPATH "$ORIGIN/${lib};${LibTorch_LIBRARY_DIR}")
+endfunction()
+
+# Not lib/x86_64-linux-gnu: the tree is one folder of its own.
+set(_package lib/cmake/dnc-host)
+dnc_install_rpath("" dnc_registry)
+install(TARGETS dnc_registry EXPORT dnc-host LIBRARY DESTINATION lib)
+dnc_install_rpath(../lib dnc-host)
+install(TARGETS dnc-host RUNTIME DESTINATION bin)
+dnc_install_rpath(../.. ${DNC_PLUGIN_MODULES})
+install(TARGETS ${DNC_PLUGIN_MODULES} LIBRARY DESTINATION lib/dnc-host/plugins)
+
+install(DIRECTORY registry DESTINATION include/dnc-host FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY configs DESTINATION share/dnc-host OPTIONAL)
+install(FILES LICENSE README.md DESTINATION share/doc/dnc-host OPTIONAL)
+
+install(EXPORT dnc-host NAMESPACE dnc:: FILE dnc-hostTargets.cmake DESTINATION ${_package})
+configure_package_config_file(cmake/dnc-hostConfig.cmake.in
+  "${PROJECT_BINARY_DIR}/dnc-hostConfig.cmake" INSTALL_DESTINATION ${_package})
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/dnc-hostConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${PROJECT_BINARY_DIR}/dnc-hostConfig.cmake" "${PROJECT_BINARY_DIR}/dnc-hostConfigVersion.cmake"
+  cmake/DncPlugin.cmake cmake/FindLibTorch.cmake
+  DESTINATION ${_package})

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace dnc {
+
+/// What the command line chose; run after parsing, returns the exit code.
+using Action = std::function<int()>;
+
+/// Each adds one subcommand, which sets `action` when it is chosen.
+void add_train(CLI::App& app, Action& action);
+void add_test(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
+void add_predict(CLI::App& app, Action& action);
+void add_config(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
+void add_list(CLI::App& app, Action& action);
+void add_describe(CLI::App& app, Action& action);
+void add_schema(CLI::App& app, Action& action);
+void add_plugins(CLI::App& app, Action& action);
+void add_version(CLI::App& app, Action& action);
+
+/// `--set KEY=VALUE` (alias --cfg-options), repeatable.
+void add_overrides(CLI::App& command, std::vector<std::string>& overrides);
+
+/// The text under a command's --help.
+std::string example(const std::string& lines);
+
+/// The program's own file, to start it again.
+std::string program_file();
+
+}  // namespace dnc

@@ -1,0 +1,189 @@
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "host/commands/commands.h"
+#include "host/report/comparison_text.h"
+#include "host/run.h"
+#include "host/train/evaluate.h"
+#include "registry/communicator.h"
+#include "registry/error.h"
+
+namespace dnc {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Image files without labels.
+class Files final : public Dataset {
+ public:
+  Files(std::vector<std::string> files, const ImageReader& images, ClassInfo classes)
+      : files_(std::move(files)), images_(images), classes_(std::move(classes)) {}
+
+  int64_t size() const override { return static_cast<int64_t>(files_.size()); }
+  Sample load(int64_t index) const override {
+    Sample sample;
+    sample.index = index;
+    sample.image = images_.open(name(index));
+    sample.label = kIgnoredLabel;
+    return sample;
+  }
+  const ClassInfo& classes() const override { return classes_; }
+  std::string name(int64_t index) const override { return files_[static_cast<size_t>(index)]; }
+
+ private:
+  std::vector<std::string> files_;
+  const ImageReader& images_;
+  ClassInfo classes_;
+};
+
+bool looks_like_image(const fs::path& path) {
+  static const std::vector<std::string> known{".jpg", ".jpeg", ".png", ".bmp", ".webp",
+                                              ".tif", ".tiff", ".pgm", ".ppm"};
+  auto suffix = path.extension().string();
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(known.begin(), known.end(), suffix) != known.end();
+}
+
+// Files as given; of folders, all images below them, by name.
+std::vector<std::string> find_images(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const auto& path : paths) {
+    if (!fs::exists(path)) throw DataError(path + ": no such file or folder");
+    if (!fs::is_directory(path)) {
+      files.push_back(path);
+      continue;
+    }
+    std::vector<std::string> inside;
+    std::error_code error;
+    fs::recursive_directory_iterator entry(path, error);
+    for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+      std::error_code gone;
+      if (entry->is_regular_file(gone) && looks_like_image(entry->path())) {
+        inside.push_back(entry->path().string());
+      }
+    }
+    if (error) throw DataError(path + ": cannot be read: " + error.message());
+    if (inside.empty()) throw DataError(path + ": there is no image in this folder");
+    std::sort(inside.begin(), inside.end());
+    files.insert(files.end(), inside.begin(), inside.end());
+  }
+  return files;
+}
+
+struct Prediction {
+  std::string file;
+  std::vector<std::pair<std::string, double>> best;  // classes with their probabilities
+};
+
+struct PredictCommand {
+  std::string run_folder;
+  std::vector<std::string> images;
+  std::string checkpoint = "best";
+  std::string format = "table";
+  int64_t top_k = 5;
+  std::vector<std::string> overrides;
+
+  int run() {
+    const auto files = find_images(images);
+    Program program;
+    auto opened = open_run(program, run_folder, checkpoint, overrides);
+    auto& experiment = *opened.experiment;
+    if (experiment.task() != Task::kImages) {
+      throw ConfigError(run_folder + ": is a run of a model for pixels; predict is for images");
+    }
+    const auto& classes = experiment.classes();
+    Split split{"predict", std::make_shared<Files>(files, program.images(), classes),
+                experiment.test_transforms()};
+    SingleProcess alone;
+    auto loader = evaluation_loader(split, experiment.options().data, 0, alone);
+    const auto count = std::min(top_k, classes.size());
+    if (format == "csv") std::cout << csv_header(count);
+    for_each_batch(*opened.model, *loader, experiment.device(),
+                   experiment.options().train.precision,
+                   [&](const Batch& batch, const Model::Output& output) {
+                     const auto shares = output.scores.to(torch::kFloat32).softmax(1);
+                     const auto [values, indices] = shares.topk(count, 1);
+                     print(batch, values.cpu(), indices.cpu(), files, classes);
+                   });
+    return 0;
+  }
+
+  static std::string csv_header(int64_t count) {
+    std::vector<std::string> names{"file"};
+    for (int64_t k = 1; k <= count; ++k) {
+      names.push_back(fmt::format("class_{}", k));
+      names.push_back(fmt::format("score_{}", k));
+    }
+    return report::csv_line(names);
+  }
+
+  void print(const Batch& batch, const torch::Tensor& values, const torch::Tensor& indices,
+             const std::vector<std::string>& files, const ClassInfo& classes) const {
+    for (int64_t i = 0; i < batch.size(); ++i) {
+      Prediction prediction;
+      prediction.file = files[static_cast<size_t>(batch.indices[static_cast<size_t>(i)])];
+      for (int64_t k = 0; k < values.size(1); ++k) {
+        const auto label = indices[i][k].item<int64_t>();
+        prediction.best.emplace_back(classes.names[static_cast<size_t>(label)],
+                                     values[i][k].item<double>());
+      }
+      std::cout << text(prediction);
+    }
+  }
+
+  std::string text(const Prediction& prediction) const {
+    if (format == "csv") {
+      std::vector<std::string> fields{prediction.file};
+      for (const auto& [name, score] : prediction.best) {
+        fields.push_back(name);
+        fields.push_back(fmt::format("{:.6f}", score));
+      }
+      return report::csv_line(fields);
+    }
+    if (format == "jsonl") {
+      nlohmann::ordered_json json = {{"file", prediction.file}};
+      for (const auto& [name, score] : prediction.best) {
+        json["predictions"].push_back({{"class", name}, {"score", score}});
+      }
+      return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    }
+    std::string line = prediction.file;
+    for (const auto& [name, score] : prediction.best) {
+      line += fmt::format("  {} {:.1f} %", name, score * 100);
+    }
+    return line + "\n";
+  }
+};
+
+}  // namespace
+
+void add_predict(CLI::App& app, Action& action) {
+  auto command = std::make_shared<PredictCommand>();
+  auto* sub = app.add_subcommand("predict", "Classify image files");
+  sub->add_option("run", command->run_folder, "Folder of a run, or of one of its checkpoints")
+      ->required()
+      ->type_name("RUN");
+  sub->add_option("images", command->images, "Image files, or folders of them")
+      ->required()
+      ->type_name("IMAGE...");
+  sub->add_option("--checkpoint", command->checkpoint, "best, newest, or a name like step_00000391")
+      ->capture_default_str();
+  sub->add_option("--format", command->format, "table, jsonl (one object a line) or csv")
+      ->check(CLI::IsMember({"table", "jsonl", "csv"}))
+      ->capture_default_str();
+  sub->add_option("-k,--top-k", command->top_k, "Classes for each image")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_overrides(*sub, command->overrides);
+  sub->footer(example("  dnc-host predict runs/resnet8_dnc photos/ --format csv --top-k 3"));
+  sub->callback([command, &action] { action = [command] { return command->run(); }; });
+}
+
+}  // namespace dnc

@@ -1,0 +1,384 @@
+#include "host/experiment.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/cuda_library.h"
+#include "registry/error.h"
+#include "registry/text.h"
+
+namespace dnc {
+namespace {
+
+// So that the steps of a run fit into an int64 with any data set.
+constexpr double kMostEpochs = 1e9;
+
+}  // namespace
+
+void PreprocessOptions::fields(Fields& f) {
+  f("mean", mean, "Subtracted from each channel (R, G, B), in 0 to 255.").length(3, 3);
+  f("std", std, "Divides each channel after that, in 0 to 255.").above(0).length(3, 3);
+}
+
+void ModelOptions::fields(Fields& f) {
+  f.group("preprocess", preprocess, "From bytes to the network's input, on the device.");
+  f.component("backbone", backbone, "Images to feature maps.").required();
+  f.component("decode_head", decode_head, "Feature maps to embeddings.").required().alias("neck");
+  f.component("head", head, "Embeddings to class scores.").required();
+  f.components("losses", losses, "What training minimises: the sum of these.").alias("loss");
+}
+
+void SplitOptions::fields(Fields& f) {
+  f.component("dataset", dataset, "Where the samples come from.");
+  f.components("transforms", transforms, "What is done to each sample, in this order.")
+      .alias("pipeline");
+}
+
+void DataOptions::fields(Fields& f) {
+  f.group("train", train, "What the model learns from.");
+  f.group("val", val, "Evaluated during training; the test split where it has no dataset.");
+  f.group("test", test, "Evaluated at the end; the val split where it has no dataset.");
+  f("batch_size", batch_size, "Samples a step, over all processes.").at_least(1);
+  f("eval_batch_size", eval_batch_size, "Samples a batch in evaluation.").at_least(1);
+  f("workers", workers, "Threads that load and transform; 0 does it in the training thread.")
+      .between(0, 256);
+  f("prefetch", prefetch, "Batches that are kept ready.").between(1, 1024);
+  f("drop_last", drop_last, "Leave out the last batch of an epoch if it is not full.");
+  f("max_bad_samples", max_bad_samples,
+    "Damaged samples that are counted and replaced before the run stops.")
+      .at_least(0);
+}
+
+void Every::fields(Fields& f) {
+  f("epochs", epochs, "Every so many epochs.").above(0).at_most(kMostEpochs);
+  f("steps", steps, "Every so many steps, instead of epochs.").at_least(1);
+}
+
+int64_t Every::in_steps(int64_t steps_per_epoch) const {
+  if (steps) return *steps;
+  const double wanted = epochs.value_or(1.0) * static_cast<double>(steps_per_epoch);
+  return std::max<int64_t>(1, std::llround(wanted));
+}
+
+void EarlyStopOptions::fields(Fields& f) {
+  f("metric", metric, "Figure that must improve, e.g. accuracy/top1; empty for no early stop.");
+  f("patience", patience, "Evaluations without improvement after which the run ends.").at_least(1);
+  f("min_change", min_change, "What counts as an improvement.").at_least(0);
+}
+
+void TrainOptions::fields(Fields& f) {
+  f("epochs", epochs, "Length of the run in passes over the training data.")
+      .above(0)
+      .at_most(kMostEpochs);
+  f("steps", steps, "Length of the run in optimizer steps, instead of epochs.").at_least(1);
+  f.choice("precision", precision,
+           {{"float32", Precision::kFloat32},
+            {"bfloat16", Precision::kBFloat16},
+            {"float16", Precision::kFloat16}},
+           "Number format of the forward pass; parameters stay float32.");
+  f("channels_last", channels_last, "Memory layout of images and convolutions.");
+  f("accumulate", accumulate, "Parts into which a batch is split to save memory.").at_least(1);
+  f("clip_norm", clip_norm, "Largest norm of all gradients together; 0 does not clip.").at_least(0);
+  f("base_batch_size", base_batch_size,
+    "Batch size that the optimizer's lr is meant for: lr is scaled by batch_size over this. 0 does "
+    "not scale.")
+      .at_least(0);
+  f("ema", ema, "Evaluate and export a moving average of the parameters.");
+  f.group("ema_options", ema_options, "The moving average.");
+  f.group("grad_scaler", grad_scaler, "Loss scaling of float16.");
+  f.group("early_stop", early_stop, "Ends a run that no longer improves.");
+  f("time_limit", time_limit, "Minutes after which the run saves and ends; 0 for none.").at_least(0);
+  f.group("evaluate", evaluate, "How often the validation split is evaluated.");
+  f.group("save", save, "How often a checkpoint is written.");
+  f("keep", keep, "Newest checkpoints that stay; the best one stays as well.").at_least(1);
+  f("log_every", log_every, "Steps between two lines of metrics.jsonl.").at_least(1);
+  f("best", best, "Figure of the best checkpoint; empty for the first of the first metric.");
+}
+
+void ExperimentOptions::fields(Fields& f) {
+  f("plugins", plugins, "Shared libraries with more components: paths, or names that are looked "
+                        "for in $DNC_PLUGIN_PATH.");
+  f("seed", seed, "Decides the initial weights, the order of samples and the augmentation.")
+      .at_least(0);
+  f("device", device, "auto, cpu, cuda or cuda:N.");
+  f("threads", threads, "Threads of one operator; 0 for the number of cores.").between(0, 4096);
+  f("deterministic", deterministic, "Only algorithms that repeat bit for bit (matters on a GPU).");
+  f.group("model", model, "The network.");
+  f.group("data", data, "The data.");
+  f.component("optimizer", optimizer, "Changes parameters by their gradients.");
+  f.group("parameters", parameters, "Which parameters have another lr or weight decay.");
+  f.component("schedule", schedule, "The learning rate over the run.");
+  f.group("warmup", warmup, "Ramp at the start of the run, on top of the schedule.");
+  f.group("train", train, "The training loop.");
+  f.components("metrics", metrics, "What an evaluation counts.");
+  f.components("hooks", hooks, "Watch the run.");
+  f("load_from", load_from, "Weights to start from: a run, a checkpoint or a .safetensors file.");
+}
+
+namespace {
+
+// N of "cuda:N", 0 for "cuda"; nothing for other words.
+std::optional<int64_t> gpu_index(const std::string& name) {
+  if (name == "cuda") return 0;
+  const auto digits = name.rfind("cuda:", 0) == 0 ? name.substr(5) : "";
+  if (digits.empty() || digits.size() > 3 ||
+      digits.find_first_not_of("0123456789") != std::string::npos) {
+    return std::nullopt;
+  }
+  return std::stoll(digits);
+}
+
+// What one option alone cannot know.
+void check_together(const ExperimentOptions& options, const Node& config) {
+  const auto& train = options.train;
+  if (train.epochs && train.steps) {
+    config.find("train")->fail("steps", "is given as well as 'epochs'; give one of them");
+  }
+  if (train.accumulate > options.data.batch_size) {
+    config.find("train")->fail("accumulate", "must be at most the batch size, " +
+                                                 std::to_string(options.data.batch_size));
+  }
+  try {
+    options.warmup.length(1);
+  } catch (const OptionError& error) {
+    config.fail("warmup." + error.option(), error.what());
+  }
+  const auto& data = options.data;
+  if (data.train.dataset.empty() && data.val.dataset.empty() && data.test.dataset.empty()) {
+    config.fail("data", "has no dataset: give data.train.dataset and data.test.dataset");
+  }
+  const auto& device = options.device;
+  if (device != "auto" && device != "cpu" && !gpu_index(device)) {
+    config.fail("device", "must be auto, cpu, cuda or cuda:N, not '" + device + "'");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> Experiment::plugins_of(const Node& config) {
+  const auto* node = config.find("plugins");
+  if (!node || node->is_null()) return {};
+  std::vector<std::string> names;
+  Fields fields;
+  fields("plugins", names, "");
+  Node only = Node::make_map();
+  only.set("plugins", *node);
+  fields.read(only);
+  // A path is relative to the file that names it.
+  const auto& items = node->is_list() ? node->items : std::vector<Node>{*node};
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].find('/') == std::string::npos || names[i].front() == '/') continue;
+    // On the command line it is relative to the current folder.
+    const auto folder = items[i].origin.line == 0
+                            ? std::filesystem::path()
+                            : std::filesystem::path(items[i].origin.file).parent_path();
+    names[i] = std::filesystem::absolute(folder / names[i]).lexically_normal().string();
+  }
+  return names;
+}
+
+Experiment::Experiment(const Registry& registry, const ImageReader& images, Node config)
+    : registry_(registry), images_(images), config_(std::move(config)) {
+  Fields fields;
+  options_.fields(fields);
+  fields.read(config_);
+  check_together(options_, config_);
+  resolved_ = resolve_fields(fields, registry_, config_);
+  resolved_.find("plugins")->items.clear();
+  for (const auto& plugin : plugins_of(config_)) {
+    resolved_.find("plugins")->items.push_back(Node::make_scalar(plugin));
+  }
+  context_.registry = &registry_;
+  context_.images = &images_;
+  context_.seed = static_cast<uint64_t>(options_.seed);
+  context_.run.batch_size = options_.data.batch_size;
+}
+
+const SplitOptions& Experiment::split_options(const std::string& name) const {
+  const auto& data = options_.data;
+  if (name == "train") return data.train;
+  if (name == "val") return data.val.dataset.empty() ? data.test : data.val;
+  if (name == "test") return data.test.dataset.empty() ? data.val : data.test;
+  throw ConfigError("there is no split '" + name + "' (known: train, val, test)");
+}
+
+bool Experiment::has_split(const std::string& name) const {
+  return !split_options(name).dataset.empty();
+}
+
+const Split& Experiment::split(const std::string& name) {
+  for (const auto& split : splits_) {
+    if (split.name == name) return split;
+  }
+  const auto& options = split_options(name);
+  if (options.dataset.empty()) config_.fail("data." + name, "has no dataset");
+  // val and test may be the same data: it is loaded once.
+  for (const auto& split : splits_) {
+    if (&split_options(split.name) != &options) continue;
+    Split same = split;
+    same.name = name;
+    return splits_.emplace_back(std::move(same));
+  }
+  Split split;
+  split.name = name;
+  split.dataset = options.dataset.build(context_);
+  if (split.dataset->size() == 0) {
+    options.dataset.node().fail("has no sample; check its root and split");
+  }
+  use_classes(split, options);
+  split.transforms = build_transforms(options);
+  return splits_.emplace_back(std::move(split));
+}
+
+std::vector<std::shared_ptr<const Transform>> Experiment::build_transforms(
+    const SplitOptions& options) {
+  std::vector<std::shared_ptr<const Transform>> transforms;
+  for (const auto& slot : options.transforms) transforms.push_back(slot.build(context_));
+  return transforms;
+}
+
+std::vector<std::shared_ptr<const Transform>> Experiment::test_transforms() {
+  return build_transforms(split_options("test"));
+}
+
+void Experiment::use_classes(const Split& split, const SplitOptions& options) {
+  const auto& classes = split.dataset->classes();
+  if (!has_classes_) {
+    set_classes(classes, split.dataset->task());
+    return;
+  }
+  if (classes.names == context_.classes.names) return;
+  std::string what = "has " + std::to_string(classes.size()) + " classes, but the model has " +
+                     std::to_string(context_.classes.size());
+  if (classes.size() == context_.classes.size()) {
+    const auto differ = std::mismatch(classes.names.begin(), classes.names.end(),
+                                      context_.classes.names.begin());
+    what = "calls class " + std::to_string(differ.first - classes.names.begin()) + " '" +
+           *differ.first + "', but for the model it is '" + *differ.second + "'";
+  }
+  options.dataset.node().fail(what + "; all splits need the same classes in the same order");
+}
+
+void Experiment::set_classes(ClassInfo classes, Task task) {
+  context_.classes = std::move(classes);
+  context_.task = task;
+  has_classes_ = true;
+}
+
+const ClassInfo& Experiment::classes() {
+  if (!has_classes_) split(has_split("train") ? "train" : "test");
+  return context_.classes;
+}
+
+Task Experiment::task() {
+  classes();
+  return context_.task;
+}
+
+int64_t Experiment::steps_per_epoch() {
+  const auto size = split("train").dataset->size();
+  const auto batch = options_.data.batch_size;
+  const auto steps = options_.data.drop_last ? size / batch : (size + batch - 1) / batch;
+  if (steps == 0) {
+    config_.fail("data.batch_size", "is " + std::to_string(batch) + ", but the training data has " +
+                                        std::to_string(size) +
+                                        " samples; make it smaller, or set data.drop_last: false");
+  }
+  return steps;
+}
+
+int64_t Experiment::steps() {
+  const auto& train = options_.train;
+  if (train.steps) return *train.steps;
+  if (!train.epochs) config_.fail("train.epochs", "is missing: give train.epochs or train.steps");
+  const double steps = *train.epochs * static_cast<double>(steps_per_epoch());
+  return std::max<int64_t>(1, std::llround(steps));
+}
+
+Context Experiment::context() {
+  classes();
+  return context_;
+}
+
+std::shared_ptr<Model> Experiment::build_model() {
+  auto context = this->context();
+  // The same seed gives the same weights, whatever was drawn before.
+  torch::manual_seed(context.seed);
+  const auto& options = options_.model;
+  auto backbone = options.backbone.build(context);
+  context.features = backbone->shapes();
+  auto decode_head = options.decode_head.build(context);
+  context.channels = decode_head->channels();
+  auto head = options.head.build(context);
+  return std::make_shared<Model>(options.preprocess, std::move(backbone), std::move(decode_head),
+                                 std::move(head));
+}
+
+std::shared_ptr<Optimizer> Experiment::build_optimizer(Model& model) {
+  if (options_.optimizer.empty()) config_.fail("optimizer", "is missing: training needs one");
+  auto optimizer = options_.optimizer.build(context());
+  try {
+    optimizer->set_groups(make_parameter_groups(model, options_.parameters));
+  } catch (const OptionError& error) {
+    const auto* node = config_.find("parameters");
+    (node ? *node : config_).fail(error.option(), error.what());
+  }
+  if (const auto base = options_.train.base_batch_size; base > 0) {
+    optimizer->set_base_lr(optimizer->base_lr() * static_cast<double>(options_.data.batch_size) /
+                           static_cast<double>(base));
+  }
+  return optimizer;
+}
+
+std::shared_ptr<Schedule> Experiment::build_schedule() {
+  auto context = this->context();
+  context.run.steps = steps();
+  context.run.steps_per_epoch = steps_per_epoch();
+  return options_.schedule.build(context);
+}
+
+namespace {
+
+template <typename I>
+std::vector<std::shared_ptr<I>> build_all(const std::vector<Slot<I>>& slots,
+                                          const Context& context) {
+  std::vector<std::shared_ptr<I>> components;
+  for (const auto& slot : slots) components.push_back(slot.build(context));
+  return components;
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<Loss>> Experiment::build_losses() {
+  return build_all(options_.model.losses, context());
+}
+
+std::vector<std::shared_ptr<Metric>> Experiment::build_metrics() {
+  return build_all(options_.metrics, context());
+}
+
+std::vector<std::shared_ptr<Hook>> Experiment::build_hooks() {
+  auto context = this->context();
+  context.run.steps = steps();
+  context.run.steps_per_epoch = steps_per_epoch();
+  return build_all(options_.hooks, context);
+}
+
+torch::Device Experiment::device() const {
+  const auto& name = options_.device;
+  if (name == "cpu") return torch::kCPU;
+  const bool has_cuda = open_cuda_library() && torch::cuda::is_available();
+  if (name == "auto") return has_cuda ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  if (!has_cuda) config_.fail("device", "is '" + name + "', but no GPU is usable here; use cpu");
+  const auto index = gpu_index(name).value();
+  const auto count = static_cast<int64_t>(torch::cuda::device_count());
+  if (index >= count) {
+    config_.fail("device", "is '" + name + "', but there are " + std::to_string(count) +
+                               " GPUs, numbered from 0");
+  }
+  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+}
+
+}  // namespace dnc

@@ -1,0 +1,192 @@
+#include "host/report/page.h"
+
+namespace dnc::report {
+namespace {
+
+// Colours of the curves are told apart by people who see red and green alike, and have a contrast
+// of 3 to 1 or more to the page (WCAG 2.1, 1.4.11).
+constexpr const char* kStyle = R"css(
+:root {
+  color-scheme: light dark;
+  --page: #ffffff; --text: #1d2329; --muted: #5b6570; --rule: #d8dde3; --faint: #f4f6f8;
+  --accent: #0b62a8; --best: #e3f0fa; --right: 11 98 168; --wrong: 192 72 20; --on-shade: #ffffff;
+  --series-0: #0b62a8; --series-1: #c04814; --series-2: #0f7b5f; --series-3: #8a4fa3;
+  --series-4: #8a6a00; --series-5: #b02a5b; --series-6: #3a7f96; --series-7: #4d4d4d;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #14181c; --text: #e3e7eb; --muted: #9aa5b0; --rule: #333b43; --faint: #1c2228;
+    --accent: #6cb4ee; --best: #17344b; --right: 84 160 222; --wrong: 232 122 70;
+    --on-shade: #0b0e11;
+    --series-0: #6cb4ee; --series-1: #f2905c; --series-2: #4cc9a0; --series-3: #cda2e6;
+    --series-4: #e0bd4f; --series-5: #f287ad; --series-6: #7fc7dc; --series-7: #c4c4c4;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
+body {
+  margin: 0 auto; padding: 3.5rem 1.5rem 3rem; max-width: 72rem;
+  background: var(--page); color: var(--text); overflow-wrap: break-word;
+  font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+}
+h1 { margin: 0 0 0.8rem; font-size: 2rem; line-height: 1.2; letter-spacing: -0.015em; }
+h2 { margin: 3.5rem 0 1rem; font-size: 1.3rem; line-height: 1.3; letter-spacing: -0.005em; }
+h1, h2 { font-weight: 650; }
+p { margin: 0 0 0.8rem; max-width: 46rem; }
+header p { font-size: 1.125rem; }
+.small, .caption, figcaption, dl, footer { color: var(--muted); font-size: 0.875rem; }
+strong { font-weight: 650; }
+code { font: 0.9em ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+ul.notes { margin: 1.2rem 0 0; padding: 0.7rem 1rem 0.7rem 2rem; background: var(--faint);
+  border-left: 3px solid var(--accent); font-size: 0.9375rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1.2rem; margin: 1.2rem 0;
+  max-width: 60rem; }
+dt { color: var(--text); }
+dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
+
+.scroll { overflow-x: auto; margin: 0 0 1.2rem; }
+.scroll:focus-visible, summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+table { border-collapse: collapse; font-size: 0.9375rem; font-variant-numeric: tabular-nums; }
+.caption { margin: 0 0 0.5rem; }
+th, td { padding: 0.42rem 0 0.42rem 1.6rem; text-align: right; white-space: nowrap;
+  font-weight: 400; vertical-align: baseline; }
+th:first-child { padding-left: 0; text-align: left; position: sticky; left: 0; z-index: 1;
+  background: var(--page); }
+thead th { color: var(--muted); font-size: 0.8125rem; vertical-align: bottom; }
+thead tr:last-child th { border-bottom: 1px solid var(--text); }
+thead th[scope=colgroup] { text-align: center; color: var(--text); }
+tbody tr + tr > * { border-top: 1px solid var(--rule); }
+tbody tr:last-child > * { border-bottom: 1px solid var(--rule); }
+td.best { font-weight: 650; }
+td.best > span { background: var(--best); border-radius: 3px; padding: 0.1rem 0.35rem;
+  margin: 0 -0.35rem; }
+td.first, th[scope=colgroup] { padding-left: 2.4rem; }
+td.text { text-align: left; }
+table.wide { width: 100%; }
+tbody th { font-weight: 550; }
+tbody th:first-child { white-space: normal; max-width: 20rem; overflow-wrap: break-word; }
+
+.charts, .matrices { display: grid; gap: 2rem 3rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+.charts figure { margin: 0; max-width: 40rem; }
+.charts figcaption { margin: 0 0 0.5rem; color: var(--text); font-weight: 550; }
+.charts svg { display: block; width: 100%; height: auto; }
+.legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1.8rem; margin: 0 0 1.2rem; padding: 0;
+  list-style: none; font-size: 0.9375rem; }
+.legend li { display: flex; align-items: center; gap: 0.6rem; min-width: 0; }
+.legend span { overflow-wrap: anywhere; }
+.legend svg { flex: none; }
+.tick, .axis-title { fill: var(--muted); font-size: 12.5px; font-variant-numeric: tabular-nums; }
+.grid { stroke: var(--rule); stroke-width: 1; }
+.axis { stroke: var(--muted); stroke-width: 1; }
+.line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
+.band { fill: currentColor; fill-opacity: 0.15; }
+.marker { fill: currentColor; }
+.series-0 { color: var(--series-0); } .series-1 { color: var(--series-1); }
+.series-2 { color: var(--series-2); } .series-3 { color: var(--series-3); }
+.series-4 { color: var(--series-4); } .series-5 { color: var(--series-5); }
+.series-6 { color: var(--series-6); } .series-7 { color: var(--series-7); }
+
+table.matrix { font-size: 0.8125rem; }
+table.matrix th, table.matrix td { padding: 0.2rem 0.3rem; border: 0; }
+table.matrix td { min-width: 2.35rem; height: 1.9rem; text-align: center; vertical-align: middle;
+  border: 2px solid var(--page); background: rgb(var(--wrong) / var(--shade)); }
+table.matrix td.right { background: rgb(var(--right) / var(--shade)); }
+table.matrix td.deep { color: var(--on-shade); }
+table.matrix td.zero { color: var(--muted); opacity: 0.55; }
+table.matrix thead th { border: 0; vertical-align: bottom; }
+table.matrix thead th:not(:first-child) > span { writing-mode: vertical-rl;
+  transform: rotate(180deg); max-height: 9rem; overflow: hidden; text-overflow: ellipsis; }
+table.matrix tbody th { font-weight: 400; text-align: right; padding-right: 0.6rem;
+  max-width: 8rem; vertical-align: middle; }
+table.matrix thead th:first-child { text-align: right; padding-right: 0.6rem; }
+
+details { margin: 0 0 1rem; }
+summary { cursor: pointer; font-weight: 550; padding: 0.25rem 0; }
+details > :not(summary) { margin-top: 0.8rem; }
+.gallery { --picture: 5.25rem; display: grid; gap: 1.4rem 2.5rem; margin: 0 0 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }
+.gallery > div { display: grid; grid-template-columns: 7.5rem 1fr; gap: 0.4rem 1rem;
+  align-items: start; border-top: 1px solid var(--rule); padding-top: 1rem; }
+.gallery h3 { margin: 0; font-size: 0.9375rem; font-weight: 550; overflow-wrap: anywhere; }
+.prototypes { display: flex; flex-wrap: wrap; gap: 0.8rem; }
+.prototypes figure { margin: 0; width: var(--picture); }
+.prototypes img { display: block; width: var(--picture); height: var(--picture); object-fit: contain;
+  background: var(--faint); border-radius: 3px; }
+.prototypes img.small-image { image-rendering: pixelated; }
+.prototypes figcaption { font-size: 0.75rem; line-height: 1.4; margin-top: 0.35rem;
+  font-variant-numeric: tabular-nums; }
+.prototypes .dead { opacity: 0.5; }
+.bar { display: block; height: 4px; margin-bottom: 0.25rem; background: var(--rule);
+  border-radius: 2px; overflow: hidden; }
+.bar > span { display: block; height: 100%; background: var(--accent); }
+footer { margin-top: 4rem; padding-top: 0.4rem; border-top: 1px solid var(--rule); }
+
+@media (max-width: 44rem) {
+  body { padding: 2rem 1rem; }
+  h1 { font-size: 1.6rem; }
+  header p { font-size: 1rem; }
+  h2 { margin-top: 2.6rem; }
+  dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: 0.5rem; }
+  .gallery { --picture: 4.6rem; }
+  .gallery > div { grid-template-columns: 1fr; }
+  th, td { padding-left: 1.1rem; }
+  td.first, th[scope=colgroup] { padding-left: 1.6rem; }
+  table.matrix { font-size: 0.6875rem; }
+  table.matrix th, table.matrix td { padding: 0.1rem; }
+  table.matrix td { min-width: 1.7rem; height: 1.7rem; border-width: 1px; }
+  tbody th:first-child { max-width: 9.5rem; }
+  table.matrix thead th:first-child { white-space: normal; }
+  table.cards, table.cards tbody, table.cards tr, table.cards td,
+  table.cards tbody th { display: block; }
+  table.cards thead { display: none; }
+  table.cards tbody tr { padding: 0.8rem 0; border-top: 1px solid var(--rule); }
+  table.cards tbody th, table.cards tbody td { border: 0; padding: 0.15rem 0; white-space: normal; }
+  table.cards tbody th { position: static; max-width: none; }
+  table.cards tbody td { display: flex; justify-content: space-between; gap: 1rem; }
+  table.cards tbody td::before { content: attr(data-label); color: var(--muted); }
+}
+@media print {
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  .scroll { overflow: visible; }
+  section, figure, tr { break-inside: avoid-page; }
+}
+)css";
+
+}  // namespace
+
+std::string to_html(const Page& page) {
+  const auto line_end = Markup::trusted("\n");
+  Markup head = empty_element("meta", {{"charset", "utf-8"}});
+  head += empty_element("meta",
+                        {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
+  head += empty_element("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
+  // Nothing but the page itself: whatever a name from a file contains, it is never run or loaded.
+  head += empty_element("meta", {{"http-equiv", "Content-Security-Policy"},
+                                 {"content",
+                                  "default-src 'none'; style-src 'unsafe-inline'; "
+                                  "img-src data:"}});
+  head += element("title", page.title);
+  head += element("style", Markup::trusted(kStyle));
+  const auto header = element("header", element("h1", page.title) + page.header);
+  const auto body = header + line_end + element("main", page.body) + line_end +
+                    element("footer", page.footer) + line_end;
+  return "<!DOCTYPE html>\n" +
+         element("html", element("head", head) + line_end + element("body", body), {{"lang", "en"}})
+             .html() +
+         "\n";
+}
+
+Markup section(const std::string& title, const Markup& content) {
+  if (content.empty()) return {};
+  return element("section", element("h2", title) + content) + Markup::trusted("\n");
+}
+
+Markup details(const Markup& summary, const Markup& content, bool open) {
+  Attributes attributes;
+  if (open) attributes.push_back({"open", "open"});
+  return element("details", element("summary", summary) + content, attributes);
+}
+
+}  // namespace dnc::report

@@ -1,0 +1,232 @@
+#include "host/report/svg.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "host/report/format.h"
+
+namespace dnc::report {
+namespace {
+
+// In units of the viewBox, which is about as wide as a phone, so that text stays readable there.
+constexpr double kWidth = 460, kHeight = 300;
+constexpr double kLeft = 46, kRight = 450, kTop = 10, kBottom = 256;
+constexpr size_t kMostMarkers = 30;
+
+constexpr int64_t kColours = 8;  // .series-0 to .series-7 of the style sheet
+// Not as many as colours: so colour and dashes together repeat after 40 curves only.
+constexpr std::array<const char*, 5> kDashes{"", "7 4", "2 3", "11 3 2 3", "5 2 1 2 1 2"};
+
+std::string coordinate(double value) { return fixed(value, 2); }
+
+Attributes line_style(int64_t style, std::string_view css_class) {
+  Attributes attributes{{"class", fmt::format("{} series-{}", css_class, style % kColours)}};
+  const std::string dashes = kDashes[static_cast<size_t>(style) % kDashes.size()];
+  if (!dashes.empty()) attributes.push_back({"stroke-dasharray", dashes});
+  return attributes;
+}
+
+/// The step between ticks: 1, 2 or 5 times a power of ten.
+double tick_step(double range, int64_t at_most) {
+  const double rough = range / static_cast<double>(std::max<int64_t>(at_most - 1, 1));
+  const double power = std::pow(10, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (factor * power >= rough * (1 - 1e-9)) return factor * power;
+  }
+  return 10 * power;
+}
+
+struct Range {
+  double low = 0;
+  double high = 1;
+};
+
+/// An axis from `low` to `high`, with its ticks.
+struct Axis {
+  Range range;
+  std::vector<double> ticks;
+  int decimals = 0;
+};
+
+Axis axis(Range range, int64_t at_most, bool to_ticks) {
+  if (!(range.high > range.low)) {  // One value only: room around it.
+    const double room = std::max(std::abs(range.low) * 0.05, 1e-6);
+    range = {range.low - room, range.high + room};
+  }
+  const double step = tick_step(range.high - range.low, at_most);
+  if (to_ticks) {
+    range = {std::floor(range.low / step + 1e-9) * step,
+             std::ceil(range.high / step - 1e-9) * step};
+  }
+  return {range, round_ticks(range.low, range.high, at_most + 1),
+          std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)))};
+}
+
+bool is_finite(const CurvePoint& point) {
+  return std::isfinite(point.x) && std::isfinite(point.mean) && std::isfinite(point.low) &&
+         std::isfinite(point.high);
+}
+
+/// Where the points of a chart lie on the paper.
+struct Scale {
+  Axis x;
+  Axis y;
+  double to_x(double value) const {
+    return kLeft + (value - x.range.low) / (x.range.high - x.range.low) * (kRight - kLeft);
+  }
+  double to_y(double value) const {
+    return kBottom - (value - y.range.low) / (y.range.high - y.range.low) * (kBottom - kTop);
+  }
+  std::string point(double x_value, double y_value) const {
+    return coordinate(to_x(x_value)) + "," + coordinate(to_y(y_value));
+  }
+};
+
+Scale fit(const std::vector<Curve>& curves) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  Range x{0, -infinity}, y{infinity, -infinity};  // x begins at the start of the training
+  for (const auto& curve : curves) {
+    for (const auto& point : curve.points) {
+      if (!is_finite(point)) continue;
+      x.high = std::max(x.high, point.x);
+      y = {std::min(y.low, point.low), std::max(y.high, point.high)};
+    }
+  }
+  if (!std::isfinite(y.low)) return {axis({0, 1}, 6, false), axis({0, 1}, 6, true)};
+  return {axis(x, 7, false), axis(y, 6, true)};
+}
+
+Markup axes(const Scale& scale, const std::string& x_title) {
+  Markup svg;
+  for (const double tick : scale.y.ticks) {
+    const auto y = coordinate(scale.to_y(tick));
+    svg += empty_element("line", {{"class", "grid"},
+                                  {"x1", coordinate(kLeft)},
+                                  {"x2", coordinate(kRight)},
+                                  {"y1", y},
+                                  {"y2", y}});
+    svg += element("text", fixed(tick, scale.y.decimals),
+                   {{"class", "tick"},
+                    {"x", coordinate(kLeft - 7)},
+                    {"y", y},
+                    {"dy", "0.35em"},
+                    {"text-anchor", "end"}});
+  }
+  for (const double tick : scale.x.ticks) {
+    const auto x = coordinate(scale.to_x(tick));
+    svg += empty_element("line", {{"class", "axis"},
+                                  {"x1", x},
+                                  {"x2", x},
+                                  {"y1", coordinate(kBottom)},
+                                  {"y2", coordinate(kBottom + 4)}});
+    svg += element(
+        "text", fixed(tick, scale.x.decimals),
+        {{"class", "tick"}, {"x", x}, {"y", coordinate(kBottom + 19)}, {"text-anchor", "middle"}});
+  }
+  svg += empty_element("line", {{"class", "axis"},
+                                {"x1", coordinate(kLeft)},
+                                {"x2", coordinate(kRight)},
+                                {"y1", coordinate(kBottom)},
+                                {"y2", coordinate(kBottom)}});
+  svg += element("text", x_title,
+                 {{"class", "axis-title"},
+                  {"x", coordinate((kLeft + kRight) / 2)},
+                  {"y", coordinate(kBottom + 39)},
+                  {"text-anchor", "middle"}});
+  return svg;
+}
+
+/// The runs of finite points: each is drawn as a line of its own.
+std::vector<std::vector<CurvePoint>> segments(const std::vector<CurvePoint>& points) {
+  std::vector<std::vector<CurvePoint>> segments(1);
+  for (const auto& point : points) {
+    if (is_finite(point)) {
+      segments.back().push_back(point);
+    } else if (!segments.back().empty()) {
+      segments.emplace_back();
+    }
+  }
+  if (segments.back().empty()) segments.pop_back();
+  return segments;
+}
+
+Markup band(const std::vector<CurvePoint>& points, int64_t style, const Scale& scale) {
+  const bool has_width =
+      std::ranges::any_of(points, [](const auto& point) { return point.high > point.low; });
+  if (!has_width || points.size() < 2) return {};
+  std::string outline;
+  for (const auto& point : points) outline += scale.point(point.x, point.high) + " ";
+  for (auto point = points.rbegin(); point != points.rend(); ++point) {
+    outline += scale.point(point->x, point->low) + " ";
+  }
+  outline.pop_back();
+  return empty_element(
+      "polygon", {{"class", fmt::format("band series-{}", style % kColours)}, {"points", outline}});
+}
+
+Markup line(const std::vector<CurvePoint>& points, bool markers, int64_t style,
+            const Scale& scale) {
+  Markup svg;
+  if (points.size() > 1) {
+    std::string path;
+    for (const auto& point : points) path += scale.point(point.x, point.mean) + " ";
+    path.pop_back();
+    auto attributes = line_style(style, "line");
+    attributes.push_back({"points", path});
+    svg += empty_element("polyline", attributes);
+  }
+  if (!markers && points.size() > 1) return svg;
+  for (const auto& point : points) {
+    svg += empty_element("circle", {{"class", fmt::format("marker series-{}", style % kColours)},
+                                    {"cx", coordinate(scale.to_x(point.x))},
+                                    {"cy", coordinate(scale.to_y(point.mean))},
+                                    {"r", "2.5"}});
+  }
+  return svg;
+}
+
+}  // namespace
+
+Markup line_chart(const LineChart& chart) {
+  const auto scale = fit(chart.curves);
+  Markup bands, lines;
+  for (const auto& curve : chart.curves) {
+    const bool markers = curve.points.size() <= kMostMarkers;
+    for (const auto& segment : segments(curve.points)) {
+      bands += band(segment, curve.style, scale);
+      lines += line(segment, markers, curve.style, scale);
+    }
+  }
+  return element("svg", axes(scale, chart.x_title) + bands + lines,
+                 {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)},
+                  {"role", "img"},
+                  {"aria-label", chart.title + " by " + chart.x_title}});
+}
+
+Markup legend(const std::vector<std::string>& names) {
+  Markup items;
+  for (size_t i = 0; i < names.size(); ++i) {
+    auto attributes = line_style(static_cast<int64_t>(i), "line");
+    attributes.insert(attributes.end(), {{"x1", "0"}, {"x2", "36"}, {"y1", "5"}, {"y2", "5"}});
+    const auto swatch = element(
+        "svg", empty_element("line", attributes),
+        {{"viewBox", "0 0 36 10"}, {"width", "36"}, {"height", "10"}, {"aria-hidden", "true"}});
+    items += element("li", swatch + element("span", names[i]));
+  }
+  return element("ul", items, {{"class", "legend"}});
+}
+
+std::vector<double> round_ticks(double low, double high, int64_t at_most) {
+  const double step = tick_step(high - low, at_most);
+  std::vector<double> ticks;
+  const auto first = static_cast<int64_t>(std::ceil(low / step - 1e-9));
+  const auto last = static_cast<int64_t>(std::floor(high / step + 1e-9));
+  for (int64_t i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
+  return ticks;
+}
+
+}  // namespace dnc::report

@@ -1,0 +1,61 @@
+#include "host/train/evaluate.h"
+
+#include <torch/torch.h>
+
+#include "host/train/autocast.h"
+
+namespace dnc {
+
+std::unique_ptr<Loader> evaluation_loader(const Split& split, const DataOptions& options,
+                                          uint64_t seed, const Communicator& communicator) {
+  LoaderOptions loader;
+  loader.batch_size = options.eval_batch_size * communicator.size();
+  loader.workers = options.workers;
+  loader.prefetch = options.prefetch;
+  loader.shuffle = false;
+  loader.drop_last = false;
+  loader.seed = seed;
+  loader.rank = communicator.rank();
+  loader.ranks = communicator.size();
+  loader.max_bad_samples = options.max_bad_samples;
+  return std::make_unique<Loader>(split.dataset, split.transforms, loader);
+}
+
+void for_each_batch(Model& model, Loader& loader, torch::Device device, Precision precision,
+                    const std::function<void(const Batch&, const Model::Output&)>& use) {
+  const torch::NoGradGuard no_grad;
+  const bool was_training = model.is_training();
+  model.eval();
+  loader.start(0);
+  while (auto batch = loader.next()) {
+    batch->images = batch->images.to(device, /*non_blocking=*/true);
+    batch->labels = batch->labels.to(device, /*non_blocking=*/true);
+    const Autocast autocast(precision, device);
+    use(*batch, model.forward(batch->images));
+  }
+  model.train(was_training);
+}
+
+Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
+                    const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
+                    Precision precision, Communicator& communicator) {
+  for (const auto& metric : metrics) metric->reset();
+  for_each_batch(model, loader, device, precision,
+                 [&](const Batch& batch, const Model::Output& output) {
+                   for (const auto& metric : metrics) {
+                     metric->update(output.scores, batch.labels);
+                   }
+                 });
+  Evaluation result;
+  result.split = split;
+  for (const auto& metric : metrics) {
+    communicator.sum(metric->counts());
+    const auto figures = metric->compute();
+    result.figures.insert(result.figures.end(), figures.begin(), figures.end());
+    const auto tables = metric->tables();
+    result.tables.insert(result.tables.end(), tables.begin(), tables.end());
+  }
+  return result;
+}
+
+}  // namespace dnc

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "host/data/loader.h"
+#include "host/experiment.h"
+#include "host/model.h"
+#include "registry/communicator.h"
+#include "registry/hook.h"
+#include "registry/metric.h"
+
+namespace dnc {
+
+/// A loader that goes once over a split, in its order, without leaving anything out.
+std::unique_ptr<Loader> evaluation_loader(const Split& split, const DataOptions& options,
+                                          uint64_t seed, const Communicator& communicator);
+
+/// Runs the model over every batch in evaluation mode, without gradients, and leaves its mode as it
+/// was. `use` gets each batch, on the device, with what the model made of it.
+void for_each_batch(Model& model, Loader& loader, torch::Device device, Precision precision,
+                    const std::function<void(const Batch&, const Model::Output&)>& use);
+
+/// Counts all metrics over a split.
+Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
+                    const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
+                    Precision precision, Communicator& communicator);
+
+}  // namespace dnc

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/experiment.h"
+#include "host/report/progress.h"
+#include "host/report/run_record.h"
+#include "host/train/checkpoint.h"
+#include "host/train/run_folder.h"
+#include "host/train/step.h"
+#include "registry/communicator.h"
+#include "registry/hook.h"
+
+namespace dnc {
+
+/// How a run ended.
+struct RunEnd {
+  std::string reason;  // "done", "early stop: ...", "time limit", "signal", or a hook's words
+  int signal = 0;      // that stopped it
+};
+
+/// Trains one experiment in one folder, from its newest checkpoint on if it has one. A run that is
+/// killed and resumed ends with the same tensors, bit for bit, as one that was not: the order of
+/// samples, their augmentation and the numbers drawn in a step are functions of the seed and the
+/// step, and a checkpoint holds all the rest.
+class Runner {
+ public:
+  /// Builds everything; throws before anything is trained. `name` is the config, for messages.
+  Runner(Experiment& experiment, const std::filesystem::path& folder, std::string name,
+         Communicator& communicator, std::ostream& out);
+
+  RunEnd run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // A step whose losses the device may not have computed yet.
+  struct Pending {
+    int64_t step;  // that it was, from 0
+    std::vector<std::pair<std::string, torch::Tensor>> losses;
+  };
+
+  void resume();
+  void start_from(const std::filesystem::path& weights);
+  void run_epoch();
+  void after_step(std::vector<std::pair<std::string, torch::Tensor>> losses, double seconds);
+  void read_back();
+  void log_train();
+  void show_progress();
+  void evaluate_now();
+  void remember_best(const Evaluation& evaluation);
+  void stop_if_stale();
+  void save_now();
+  bool should_stop();
+  void finish(const std::string& reason);
+  report::RunResult result();
+  Evaluation evaluate_split(const std::string& split);
+  bool due(const Every& every) const;
+  double epoch_now() const;
+  double seconds_in_all() const;
+
+  Experiment& experiment_;
+  const ExperimentOptions& options_;
+  std::string name_;
+  Communicator& communicator_;
+  torch::Device device_;
+  std::shared_ptr<Model> model_;
+  std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<Loader> loader_;
+  std::vector<std::shared_ptr<Metric>> metrics_;
+  std::vector<std::shared_ptr<Hook>> hooks_;
+  int64_t steps_per_epoch_;
+  int64_t steps_;
+  RunFolder folder_;
+  report::ProgressLine line_;
+
+  Progress progress_;
+  RunState state_;
+  std::optional<Pending> pending_;
+  std::optional<Evaluation> last_evaluation_;
+  std::vector<double> step_seconds_;
+  std::vector<std::pair<std::string, double>> loss_sums_;  // since the last line of the log
+  int64_t loss_count_ = 0;
+  double log_seconds_ = 0;
+  double waited_ = 0;
+  bool saved_ = false;  // the state as it is now
+  Clock::time_point start_;
+  double seconds_before_ = 0;  // in earlier processes
+};
+
+/// What a run needs to know of its classes when its data is not there: classes.json.
+void write_classes(const std::filesystem::path& file, const ClassInfo& classes, Task task);
+/// Throws CheckpointError, beginning with the file.
+std::pair<ClassInfo, Task> read_classes(const std::filesystem::path& file);
+
+}  // namespace dnc

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/data/loader.h"
+#include "host/experiment.h"
+#include "host/model.h"
+#include "host/train/ema.h"
+#include "host/train/grad_scaler.h"
+#include "registry/communicator.h"
+#include "registry/optimizer.h"
+#include "registry/schedule.h"
+
+namespace dnc {
+
+/// Everything that a step of training changes, and one step.
+class TrainStep {
+ public:
+  TrainStep(Experiment& experiment, std::shared_ptr<Model> model, torch::Device device,
+            Communicator& communicator);
+
+  /// Named losses of the step, scalars on the device, the total ("loss") first; their values are
+  /// not waited for.
+  std::vector<std::pair<std::string, torch::Tensor>> run(Batch batch, int64_t step);
+
+  /// The lr of a step: base lr times schedule times warm-up.
+  double lr(int64_t step) const;
+  Model& model() { return *model_; }
+  /// Averages of the parameters, or nullptr.
+  Ema* ema() { return ema_.get(); }
+  /// All that a checkpoint must hold besides the model, by name; filled in place to resume.
+  std::vector<std::pair<std::string, torch::Tensor>> state();
+
+ private:
+  double factor(int64_t step) const;
+  torch::Tensor total_loss(const Model::Output& output, const torch::Tensor& labels, int64_t step,
+                           double share,
+                           std::vector<std::pair<std::string, torch::Tensor>>& losses);
+
+  const ExperimentOptions& options_;
+  std::shared_ptr<Model> model_;
+  torch::Device device_;
+  Communicator& communicator_;
+  std::shared_ptr<Optimizer> optimizer_;
+  std::shared_ptr<Schedule> schedule_;
+  std::vector<std::shared_ptr<Loss>> losses_;
+  std::vector<std::string> loss_names_;
+  std::unique_ptr<Ema> ema_;
+  std::unique_ptr<GradScaler> scaler_;
+  std::vector<torch::Tensor> parameters_;
+  int64_t steps_per_epoch_;
+};
+
+}  // namespace dnc

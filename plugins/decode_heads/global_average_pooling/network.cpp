@@ -1,0 +1,17 @@
+#include "plugins/decode_heads/global_average_pooling/network.h"
+
+namespace dnc {
+
+GlobalAveragePooling::GlobalAveragePooling(const Context& context) {
+  TORCH_CHECK(!context.features.empty(), "GlobalAveragePooling: the backbone gives no map");
+  channels_ = context.features.back().channels;
+}
+
+torch::Tensor GlobalAveragePooling::forward(const Features& features) {
+  const auto& map = features.back();
+  TORCH_CHECK(map.dim() == 4 && map.size(1) == channels_, "GlobalAveragePooling: expected [N, ",
+              channels_, ", H, W], got ", map.sizes());
+  return map.mean({2, 3});
+}
+
+}  // namespace dnc

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+/// The inner loops of the head on x86-64 processors, on plain float32 arrays. Each is compiled for
+/// AVX-512, for AVX with FMA and for any processor; the loader takes the right one.
+namespace dnc::kernels {
+
+#ifdef __x86_64__
+inline constexpr bool kAvailable = true;
+#else
+inline constexpr bool kAvailable = false;
+#endif
+
+/// Dot products `dots` [rows, classes, K] to the largest of each class, times `scale` [rows], and
+/// its place 0..K-1, of which a byte must be enough. `scores` and `index` have `stride` elements
+/// from row to row. NaN stays NaN.
+void take_nearest(const float* dots, const float* scale, int64_t rows, int64_t classes, int64_t K,
+                  int64_t stride, float* scores, uint8_t* index);
+
+/// The size of the part of a result that one call of sum_nearest() makes.
+inline constexpr int64_t kRowBlock = 256;
+inline constexpr int64_t kColumnBlock = 64;
+
+/// out[n] = sum over c of weights[n, c] * prototypes[c, index[n, c]], for `rows` <= kRowBlock rows
+/// and `columns` <= kColumnBlock columns. `weights` and `index` are [rows, classes], `prototypes`
+/// [classes, K, D] and `out` [rows, D], the last two beginning at the first of the columns.
+void sum_nearest(const float* weights, const uint8_t* index, const float* prototypes, int64_t rows,
+                 int64_t classes, int64_t K, int64_t D, int64_t columns, float* out);
+
+/// Dot products of points [*, D] with the K prototypes of their class, [count, K]. Number i is
+/// point rows[i], or i where `rows` is null; its class is labels[i], and where that is negative
+/// the products are 0.
+void own_dots(const float* points, const int64_t* rows, const int64_t* labels,
+              const float* prototypes, int64_t count, int64_t K, int64_t D, float* dots);
+
+}  // namespace dnc::kernels

@@ -1,0 +1,8 @@
+#pragma once
+
+/// Raised by one with any change to a header in registry/. A test compares the hash below with the
+/// headers and says what to write here.
+#ifndef DNC_PLUGIN_API
+#define DNC_PLUGIN_API 1
+#endif
+#define DNC_PLUGIN_API_HASH "e3977630a042066c"

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "registry/backbone.h"
+#include "tests/golden/golden.h"
+
+namespace dnc {
+
+/// fill() of tests/golden/backbones.py: weights that depend on the names only, so that none need be
+/// stored, of a size that keeps activations of order 1. In float64.
+inline void fill(torch::nn::Module& net) {
+  torch::NoGradGuard no_grad;
+  net.to(torch::kFloat64);
+  const auto ends_with = [](const std::string& name, const std::string& end) {
+    return name.size() >= end.size() &&
+           name.compare(name.size() - end.size(), end.size(), end) == 0;
+  };
+  const auto set = [&](const std::string& name, torch::Tensor tensor) {
+    if (ends_with(name, "num_batches_tracked")) return;
+    auto value = golden_values(name, tensor.sizes()).to(torch::kFloat64);
+    if (ends_with(name, "running_var") || (ends_with(name, "weight") && tensor.dim() == 1)) {
+      value = 1 + 0.5 * value;
+    } else if (tensor.dim() == 1) {
+      value *= 0.1;
+    } else {
+      value *= std::sqrt(3.0 / static_cast<double>(tensor[0].numel()));
+    }
+    tensor.copy_(value);
+  };
+  for (const auto& item : net.named_parameters()) set(item.key(), item.value());
+  for (const auto& item : net.named_buffers()) set(item.key(), item.value());
+}
+
+/// Whether `tensor` has the shape, mean, deviation and sampled values that summarise() of
+/// tests/golden/backbones.py found.
+inline void expect_summary(const Golden& golden, const std::string& name,
+                           const torch::Tensor& tensor, double tolerance) {
+  SCOPED_TRACE(name);
+  const auto sizes = torch::tensor(tensor.sizes().vec(), torch::kFloat64);
+  ASSERT_TRUE(torch::equal(sizes, golden[name + "/shape"])) << "shape " << tensor.sizes();
+  const auto flat = tensor.detach().to(torch::kFloat64).reshape(-1);
+  const auto moments = torch::stack({flat.mean(), flat.std(/*unbiased=*/false)});
+  EXPECT_TRUE(is_close(moments, golden[name + "/moments"], tolerance));
+  const auto sample = flat.slice(0, 0, std::nullopt, std::max<int64_t>(1, flat.numel() / 100));
+  EXPECT_TRUE(is_close(sample, golden[name + "/sample"], tolerance));
+}
+
+/// The names after `prefix` of which there is a summary; at least one.
+inline std::vector<std::string> summaries(const Golden& golden, const std::string& prefix) {
+  std::vector<std::string> found;
+  for (const auto& name : golden.names(prefix)) {
+    const size_t slash = name.rfind("/shape");
+    if (slash != std::string::npos) found.push_back(name.substr(0, slash));
+  }
+  EXPECT_FALSE(found.empty()) << "no golden values under " << prefix;
+  return found;
+}
+
+inline torch::Tensor golden_images(at::IntArrayRef shape) {
+  return golden_values("images", shape).to(torch::kFloat64);
+}
+
+/// Compares all stages' maps with the golden ones: in evaluation, then in training with the
+/// gradients and the running statistics after it. Tolerances are relative to the largest value.
+inline void expect_golden(const Golden& golden, const std::string& name, Backbone& net,
+                          at::IntArrayRef images_shape) {
+  constexpr double kForward = 1e-5;
+  constexpr double kGradient = 1e-4;
+  fill(net);
+  auto images = golden_images(images_shape);
+  net.eval();
+  auto maps = net.forward(images);
+  for (size_t i = 0; i < maps.size(); ++i) {
+    expect_summary(golden, name + "/eval/map" + std::to_string(i), maps[i], kForward);
+  }
+  EXPECT_FALSE(golden.contains(name + "/eval/map" + std::to_string(maps.size()) + "/shape"));
+
+  net.train();
+  images.requires_grad_();
+  maps = net.forward(images);
+  auto loss = torch::zeros({}, torch::kFloat64);
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const auto index = std::to_string(i);
+    expect_summary(golden, name + "/train/map" + index, maps[i], kForward);
+    loss = loss + (maps[i] * golden_values("probe" + index, maps[i].sizes())).sum();
+  }
+  EXPECT_TRUE(is_close(loss, golden[name + "/train/loss"], kForward));
+  loss.backward();
+
+  expect_summary(golden, name + "/train/gradient/images", images.grad(), kGradient);
+  const auto parameters = net.named_parameters();
+  const auto buffers = net.named_buffers();
+  for (const auto& each : summaries(golden, name + "/train/gradient/parameter/")) {
+    expect_summary(golden, name + "/train/gradient/parameter/" + each, parameters[each].grad(),
+                   kGradient);
+  }
+  for (const auto& each : summaries(golden, name + "/train/buffer/")) {
+    expect_summary(golden, name + "/train/buffer/" + each, buffers[each], kForward);
+  }
+}
+
+inline int64_t parameter_count(const torch::nn::Module& net) {
+  int64_t count = 0;
+  for (const auto& parameter : net.parameters()) count += parameter.numel();
+  return count;
+}
+
+/// Whether each map has the channels and, at images of `height` x `width`, the size that shapes()
+/// promises, rounded up.
+inline void expect_shapes(Backbone& net, int64_t height, int64_t width) {
+  torch::NoGradGuard no_grad;
+  net.eval();
+  const auto maps = net.forward(torch::zeros({2, 3, height, width}));
+  const auto shapes = net.shapes();
+  ASSERT_EQ(maps.size(), shapes.size());
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const auto [channels, stride] = shapes[i];
+    const std::vector<int64_t> expected = {2, channels, (height + stride - 1) / stride,
+                                           (width + stride - 1) / stride};
+    EXPECT_EQ(maps[i].sizes().vec(), expected) << "map " << i << " at " << height << "x" << width;
+  }
+}
+
+}  // namespace dnc
