@@ -132,11 +132,12 @@ TEST(DncHead, ATraceRunsAtOtherSizes) {
     const auto forward = [&](const torch::Tensor& x) { return head->forward(x); };
     const auto images = trace(forward, at::randn({2, 8}));
     const auto x = at::randn({5, 8});
-    EXPECT_TRUE(is_close(images(x), head->forward(x), 1e-5));  // a norm magnifies rounding
+    // A norm over few values magnifies rounding, and a fused trace rounds otherwise.
+    EXPECT_TRUE(is_close(images(x), head->forward(x), 1e-4));
     const auto pixels = trace(forward, at::randn({2, 8, 5, 6}));
     for (const auto& sizes : {std::vector<int64_t>{3, 8, 7, 4}, {1, 8, 1, 9}}) {
       const auto y = at::randn(sizes);
-      EXPECT_TRUE(is_close(pixels(y), head->forward(y), 1e-5));
+      EXPECT_TRUE(is_close(pixels(y), head->forward(y), 1e-4));
     }
   }
 }
