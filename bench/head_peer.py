@@ -112,23 +112,28 @@ class Peer:
             self.update(self.x.detach(), self.labels, self.prototypes)
         return loss.item()
 
+    def update_only(self):
+        with torch.no_grad():
+            self.update(self.x.detach(), self.labels, self.prototypes)
+
     def results(self):
         for _ in range(3):
             loss = self.step()
         return {"loss": loss, "gradient": self.x.grad.norm().item(),
                 "moved": (self.prototypes - self.start).norm().item()}
 
-    def milliseconds(self, seconds):
+    @staticmethod
+    def milliseconds(work, seconds):
         best, end = float("inf"), time.perf_counter() + seconds
         while time.perf_counter() < end:
             begin = time.perf_counter()
-            self.step()
+            work()
             best = min(best, time.perf_counter() - begin)
         return best * 1e3
 
 
-def ours(program, size, threads, seconds):
-    name = "step/N:{}/D:{}/C:{}/K:{}/real_time".format(*size)
+def ours(program, work, size, threads, seconds):
+    name = work + "/N:{}/D:{}/C:{}/K:{}/real_time".format(*size)
     run = subprocess.run(
         [program, f"--benchmark_filter=^{name}", "--benchmark_format=json",
          f"--benchmark_min_time={seconds / 5}", "--benchmark_repetitions=5"],
@@ -149,29 +154,33 @@ def main():
     torch.set_num_threads(arguments.threads)
 
     failed = False
-    print(f"{arguments.threads} thread(s), ms a step: forward, loss, backward, update")
+    print(f"{arguments.threads} thread(s), ms; a step is forward, loss, backward, update")
     for size in SIZES:
         compiled = torch.compile(forward), torch.compile(update)
         peers = {"eager": Peer(size, forward, update), "compile": Peer(size, *compiled)}
         if size == LOOP_SIZE:
             peers["loop"] = Peer(size, forward, update_by_class)
-        _, found = ours(arguments.bench, size, arguments.threads, 0.1)
+        _, found = ours(arguments.bench, "step", size, arguments.threads, 0.1)
         for name, peer in peers.items():
             for key, value in peer.results().items():
                 if abs(value - found[key]) > 1e-4 * abs(value):
                     print(f"{size} {name}: {key} is {found[key]}, the peer's {value}")
                     failed = True
-        times = {name: [] for name in ("ours", *peers)}
-        for _ in range(arguments.rounds):
-            times["ours"].append(ours(arguments.bench, size, arguments.threads,
-                                      arguments.seconds)[0])
-            for name, peer in peers.items():
-                times[name].append(peer.milliseconds(arguments.seconds))
-        best = {name: min(each) for name, each in times.items()}
-        ratios = ", ".join(f"{name} {best[name]:.2f} ({best[name] / best['ours']:.2f}x)"
-                           for name in peers)
-        print(f"N {size[0]}, D {size[1]}, C {size[2]}, K {size[3]}: ours {best['ours']:.2f}, "
-              f"{ratios}; peak {found['peak']:.2f} of the buffers, growth {found['growth']:.0f} B")
+        line = "N {}, D {}, C {}, K {}:".format(*size)
+        for work in ("step", "update"):
+            times = {name: [] for name in ("ours", *peers)}
+            for _ in range(arguments.rounds):
+                times["ours"].append(ours(arguments.bench, work, size, arguments.threads,
+                                          arguments.seconds)[0])
+                for name, peer in peers.items():
+                    call = peer.step if work == "step" else peer.update_only
+                    times[name].append(peer.milliseconds(call, arguments.seconds))
+            best = {name: min(each) for name, each in times.items()}
+            ratios = ", ".join(f"{name} {best[name]:.2f} ({best[name] / best['ours']:.2f}x)"
+                               for name in peers)
+            print(f"{line} {work}: ours {best['ours']:.2f}, {ratios}")
+        print(f"{line} memory: peak {found['peak']:.2f} of the buffers, "
+              f"growth {found['growth']:.0f} B")
     return 1 if failed else 0
 
 

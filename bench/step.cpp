@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "host/environment.h"
 #include "host/program.h"
 #include "host/train/step.h"
 #include "registry/communicator.h"
@@ -94,6 +95,7 @@ const std::string kLarge = "{type: ResNet_CIFAR, depth: 18}";
 }  // namespace
 
 int main(int argc, char** argv) {
+  dnc::keep_freed_memory();  // as dnc-host does
   const char* threads = std::getenv("OMP_NUM_THREADS");
   if (threads) at::set_num_threads(std::atoi(threads));
   const auto add = [](const char* name, const std::string& backbone, const std::string& head,

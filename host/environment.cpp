@@ -1,10 +1,12 @@
 #include "host/environment.h"
 
 #include <ATen/Parallel.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <torch/version.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -43,6 +45,16 @@ std::string environment_json(torch::Device device) {
                                        {"torch", found.torch},     {"cpu", found.cpu},
                                        {"threads", found.threads}, {"device", found.device}};
   return json.dump(1) + "\n";
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  for (const char* name : {"MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}) {
+    if (std::getenv(name)) return;
+  }
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);  // never
+#endif
 }
 
 double peak_memory_mib() {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "host/commands/commands.h"
+#include "host/environment.h"
 #include "registry/error.h"
 
 namespace {
@@ -58,6 +59,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  dnc::keep_freed_memory();
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return run(argc, argv);
