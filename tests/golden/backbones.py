@@ -87,7 +87,7 @@ def stage_maps(net, images):
 def fill(net):
     """fill() of backbone_golden.h: weights that depend on the names only, activations of order 1."""
     for name, tensor in net.state_dict().items():
-        if name.endswith("num_batches_tracked"):
+        if not tensor.is_floating_point():  # counts and positions
             continue
         value = torch.from_numpy(values(name, tensor.shape)).double()
         if name.endswith("running_var") or (name.endswith("weight") and tensor.dim() == 1):
@@ -107,16 +107,24 @@ def summarise(golden, name, tensor):
     golden.add(f"{name}/sample", flat[:: max(1, flat.numel() // 100)])
 
 
-def run(golden, name, net, size):
+def wanted(name):
+    """A few parameters and buffers of each sort: of the stem, of first and later blocks."""
+    blocks = ("conv1", "bn1", "layer1.0.", "layer2.0.downsample", "layer3.0.conv2", "layer3.1.bn2")
+    return name.startswith(blocks)
+
+
+def run(golden, name, net, shape, maps_of=stage_maps, wanted=wanted):
+    """Adds the maps of `net` for images of `shape`, in evaluation and in training, and what the
+    gradients of the `wanted` parameters and the buffers are then. `maps_of(net, images)` runs it."""
     net = net.double()
     fill(net)
-    images = torch.from_numpy(values("images", IMAGES[size])).double()
+    images = torch.from_numpy(values("images", shape)).double()
     with torch.no_grad():
-        for i, out in enumerate(stage_maps(copy.deepcopy(net).eval(), images)):
+        for i, out in enumerate(maps_of(copy.deepcopy(net).eval(), images)):
             summarise(golden, f"{name}/eval/map{i}", out)
 
     images.requires_grad_()
-    maps = stage_maps(net.train(), images)
+    maps = maps_of(net.train(), images)
     loss = 0
     for i, out in enumerate(maps):
         summarise(golden, f"{name}/train/map{i}", out)
@@ -132,12 +140,6 @@ def run(golden, name, net, size):
             summarise(golden, f"{name}/train/buffer/{buffer}", tensor)
 
 
-def wanted(name):
-    """A few parameters and buffers of each sort: of the stem, of first and later blocks."""
-    blocks = ("conv1", "bn1", "layer1.0.", "layer2.0.downsample", "layer3.0.conv2", "layer3.1.bn2")
-    return name.startswith(blocks)
-
-
 def main():
     golden = Golden("backbones.txt", "backbones.py")
     golden.add("values/probe", values("probe", (3, 5)))
@@ -148,15 +150,15 @@ def main():
             for name, tensor in net.state_dict().items():
                 golden.add(f"resnet{depth}/state/{name}", list(tensor.shape))
         if depth <= 50:
-            run(golden, f"resnet{depth}", net, "large")
+            run(golden, f"resnet{depth}", net, IMAGES["large"])
     for depth in (18, 50):
-        run(golden, f"resnet{depth}_cifar", torchvision_net(depth, "cifar"), "small")
+        run(golden, f"resnet{depth}_cifar", torchvision_net(depth, "cifar"), IMAGES["small"])
     for depth in (8, 20):
         for shortcut in ("identity", "projection"):
             net = ResNetCifar(depth, shortcut)
             name = f"resnet_cifar{depth}_{shortcut}"
             golden.add(f"{name}/parameters", sum(p.numel() for p in net.parameters()))
-            run(golden, name, net, "small")
+            run(golden, name, net, IMAGES["small"])
     golden.save()
 
 

@@ -12,6 +12,7 @@
 
 #include "registry/backbone.h"
 #include "tests/golden/golden.h"
+#include "tests/plugins/traced.h"
 
 namespace dnc {
 
@@ -103,6 +104,7 @@ inline void expect_golden(const Golden& golden, const std::string& name, Backbon
     expect_summary(golden, name + "/train/gradient/parameter/" + each, parameters[each].grad(),
                    kGradient);
   }
+  if (buffers.is_empty()) return;
   for (const auto& each : summaries(golden, name + "/train/buffer/")) {
     expect_summary(golden, name + "/train/buffer/" + each, buffers[each], kForward);
   }
@@ -112,6 +114,67 @@ inline int64_t parameter_count(const torch::nn::Module& net) {
   int64_t count = 0;
   for (const auto& parameter : net.parameters()) count += parameter.numel();
   return count;
+}
+
+/// Whether the names, the shapes and the order of the parameters, and the names and the shapes of
+/// the buffers, are those of the state_dict in `golden`.
+inline void expect_state(const Golden& golden, const std::string& name,
+                         const torch::nn::Module& net) {
+  const auto prefix = name + "/state/";
+  const auto buffers = net.named_buffers();
+  std::vector<std::string> parameters;
+  for (const auto& each : golden.names(prefix)) {
+    if (!buffers.contains(each)) parameters.push_back(each);
+  }
+  auto state = net.named_parameters();
+  EXPECT_EQ(state.keys(), parameters);
+  state.update(buffers);
+  for (const auto& item : state) {
+    const auto shape = torch::tensor(item.value().sizes().vec(), torch::kFloat64);
+    ASSERT_TRUE(golden.contains(prefix + item.key())) << item.key();
+    EXPECT_TRUE(torch::equal(shape, golden[prefix + item.key()])) << item.key();
+  }
+}
+
+/// Whether in evaluation the maps of an image are the same beside others, with a gradient wanted,
+/// as they are alone and without.
+inline void expect_images_apart(Backbone& net, at::IntArrayRef shape) {
+  net.eval();
+  const auto images = golden_values("images", shape);
+  const auto together = net.forward(images);
+  torch::NoGradGuard no_grad;
+  for (int64_t i = 0; i < images.size(0); ++i) {
+    const auto alone = net.forward(images.narrow(0, i, 1));
+    for (size_t map = 0; map < together.size(); ++map) {
+      EXPECT_TRUE(is_close(alone[map], together[map].narrow(0, i, 1), 1e-5))
+          << "image " << i << ", map " << map;
+    }
+  }
+}
+
+/// Whether chance has a part in training, and none in evaluation.
+inline void expect_random_in_training_only(Backbone& net, at::IntArrayRef shape) {
+  torch::manual_seed(1);
+  torch::NoGradGuard no_grad;
+  const auto images = golden_values("images", shape);
+  const auto is_random = [&] {
+    return !torch::equal(net.forward(images).back(), net.forward(images).back());
+  };
+  net.train();
+  EXPECT_TRUE(is_random());
+  net.eval();
+  EXPECT_FALSE(is_random());
+}
+
+/// Whether what TorchScript records of the last map for zeros of the shape `recorded` gives the
+/// same as the network for images of the shape `used`.
+inline void expect_traced(Backbone& net, at::IntArrayRef recorded, at::IntArrayRef used) {
+  net.eval();
+  for (const auto& parameter : net.parameters()) parameter.requires_grad_(false);
+  const auto last_map = [&](const torch::Tensor& images) { return net.forward(images).back(); };
+  const auto traced = trace(last_map, torch::zeros(recorded));
+  const auto images = golden_values("images", used);
+  EXPECT_TRUE(is_close(traced(images), last_map(images), 1e-5));
 }
 
 /// Whether each map has the channels and, at images of `height` x `width`, the size that shapes()
