@@ -29,9 +29,10 @@ TEST_P(Configs, TrainAFewSteps) {
   const TemporaryFolder folder;
   const auto run = run_program(
       {"train", GetParam().string(), "-o", (folder / "run").string(), "--set", "device=cpu", "--set",
-       "data.train.dataset={type: Synthetic, length: 64, classes: 10, size: 32}", "--set",
-       "data.test.dataset={type: Synthetic, length: 40, classes: 10, size: 32, split: test}",
-       "--set", "data.batch_size=16", "--set", "train.epochs=null", "--set", "train.steps=3"});
+       "data.train.dataset={type: Synthetic, length: 16, classes: 10, size: 32}", "--set",
+       "data.test.dataset={type: Synthetic, length: 8, classes: 10, size: 32, split: test}", "--set",
+       "data.batch_size=4", "--set", "data.eval_batch_size=8", "--set", "data.workers=0", "--set",
+       "train.epochs=null", "--set", "train.steps=2"});
   EXPECT_EQ(run.code, 0) << run.output;
   EXPECT_TRUE(fs::exists(folder / "run" / "result.json"));
 }
