@@ -5,7 +5,7 @@
 #   bin/dnc-host
 #   lib/libdnc_registry.so, lib/dnc-host/plugins/*.so
 #   include/dnc-host/registry/*.h, lib/cmake/dnc-host/   for plugins of other projects
-#   share/dnc-host/configs, share/doc/dnc-host
+#   share/dnc-host/configs, share/dnc-host/keymaps, share/doc/dnc-host
 include(CMakePackageConfigHelpers)
 
 # dnc_install_rpath(<path to lib/ from the target's folder> <target>...)
@@ -23,7 +23,7 @@ dnc_install_rpath(../.. ${DNC_PLUGIN_MODULES})
 install(TARGETS ${DNC_PLUGIN_MODULES} LIBRARY DESTINATION lib/dnc-host/plugins)
 
 install(DIRECTORY registry DESTINATION include/dnc-host FILES_MATCHING PATTERN "*.h")
-install(DIRECTORY configs DESTINATION share/dnc-host OPTIONAL)
+install(DIRECTORY configs keymaps DESTINATION share/dnc-host)
 install(FILES LICENSE README.md DESTINATION share/doc/dnc-host OPTIONAL)
 
 install(EXPORT dnc-host NAMESPACE dnc:: FILE dnc-hostTargets.cmake DESTINATION ${_package})

@@ -114,7 +114,10 @@ void ExperimentOptions::fields(Fields& f) {
   f.group("train", train, "The training loop.");
   f.components("metrics", metrics, "What an evaluation counts.");
   f.components("hooks", hooks, "Watch the run.");
-  f("load_from", load_from, "Weights to start from: a run, a checkpoint or a .safetensors file.");
+  f("load_from", load_from,
+    "Weights to start from: a run, a checkpoint, a .safetensors file, or one of PyTorch.");
+  f("load_allow", load_allow,
+    "Tensors of load_from or the model that may be missing or differ: patterns such as head.*");
 }
 
 namespace {

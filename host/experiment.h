@@ -113,6 +113,7 @@ struct ExperimentOptions {
                                     Slot<Metric>("Confusion")};
   std::vector<Slot<Hook>> hooks;
   Path load_from;
+  std::vector<std::string> load_allow;
   void fields(Fields& f);
 };
 

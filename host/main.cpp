@@ -36,7 +36,9 @@ int run(int argc, char** argv) {
   dnc::add_list(app, action);
   dnc::add_describe(app, action);
   dnc::add_schema(app, action);
+  dnc::add_convert(app, action);
   dnc::add_plugins(app, action);
+  dnc::add_completion(app, action);
   dnc::add_version(app, action);
   app.footer("`dnc-host COMMAND --help` shows a command's options with an example.");
   if (argc == 1) {

@@ -357,6 +357,15 @@ const Node* find_value(const Node& node, const Field& field) {
   return value;
 }
 
+// `--set a.type=B` changes the name of a component alone: a key of the file is left over from the
+// old one. Says how to replace it whole; nothing for other unknown keys.
+std::string hint_at_override(const Node& component, const Node::Entry& key) {
+  const auto* type = component.find("type");
+  if (!type || type->origin.file.rfind("--set ", 0) != 0 || key.origin.line == 0) return "";
+  return "\n  " + type->origin.file + " keeps the options of the component before; replace all " +
+         "of it with --set " + component.path + "=" + type->scalar;
+}
+
 // Where a key would be that a map does not have.
 Node absent(const Node& node, const std::string& key) {
   Node nothing;
@@ -390,7 +399,7 @@ void Fields::read(const Node& node, const std::vector<std::string>& others) {
     if (known(names) || known(others)) continue;
     Node at = entry.value;
     at.origin = entry.origin;
-    at.fail("is not a known key" + suggestion(entry.key, names));
+    at.fail("is not a known key" + suggestion(entry.key, names) + hint_at_override(node, entry));
   }
 }
 

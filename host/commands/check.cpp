@@ -86,6 +86,7 @@ struct CheckCommand {
     auto loader = evaluation_loader(split, experiment.options().data, 0, alone);
     loader->start(0);
     const auto batch = loader->next();
+    if (batch->size() == 0) throw DataError(loader->bad_samples().front().reason);
     auto model = experiment.build_model();
     model->to(device);
     model->eval();

@@ -20,6 +20,8 @@ void add_check(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_describe(CLI::App& app, Action& action);
 void add_schema(CLI::App& app, Action& action);
+void add_convert(CLI::App& app, Action& action);
+void add_completion(CLI::App& app, Action& action);
 void add_plugins(CLI::App& app, Action& action);
 void add_version(CLI::App& app, Action& action);
 

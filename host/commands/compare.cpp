@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "host/report/comparison.h"
 #include "host/report/comparison_page.h"
 #include "host/report/comparison_text.h"
+#include "host/report/progress.h"
 #include "host/report/prototype_images.h"
 #include "host/run.h"
 #include "registry/error.h"
@@ -50,12 +52,49 @@ int run_program(const std::vector<std::string>& arguments) {
   return WEXITSTATUS(status);
 }
 
+// Writes the nearest training images of a run's sub-centroids, unless they are there or it has
+// none.
+void find_images(const fs::path& run_folder) {
+  if (fs::exists(run_folder / "prototypes.json")) return;
+  Program program;
+  auto run = open_run(program, run_folder, "newest", {});
+  if (!run.model->prototypes()) return;
+  std::cout << run_folder.string() << ": nearest training images of the sub-centroids" << std::endl;
+  report::ProgressLine line(
+      std::cout, isatty(STDOUT_FILENO) != 0,
+      {.columns = report::terminal_columns(STDOUT_FILENO), .plain_seconds = 30, .clock = {}});
+  write_prototype_images(run, [&](int64_t done, int64_t all) {
+    report::TaskProgress shown;
+    shown.label = "batches";
+    shown.step = done;
+    shown.steps = all;
+    line.update(shown);
+  });
+}
+
+// The table on the terminal; comparison.csv and report.html in the folder.
+void report_runs(const std::vector<PlannedRun>& planned, const fs::path& folder,
+                 const std::string& command_line) {
+  std::vector<fs::path> runs;
+  for (const auto& each : planned) runs.push_back(each.folder);
+  const auto comparison = report::read_comparison(runs);
+  std::cout << "\n" << report::to_terminal(comparison, isatty(STDOUT_FILENO) != 0);
+  const auto csv = folder / "comparison.csv";
+  const auto page = folder / "report.html";
+  write_file(csv, report::to_csv(comparison));
+  report::ReportInfo info;
+  info.command = command_line;
+  info.date = utc_now();
+  write_file(page, report::to_html(comparison, info));
+  std::cout << fmt::format("\n{} has the curves and the sub-centroids, {} the numbers\n",
+                           page.string(), csv.string());
+}
+
 struct CompareCommand {
   std::vector<std::string> configs;
   std::vector<int64_t> seeds{0};
   std::string folder;
   bool no_images = false;
-  std::string command_line;
   std::vector<std::string> overrides;
 
   int run() {
@@ -73,8 +112,11 @@ struct CompareCommand {
       std::cout << title << std::endl;
       if (const int code = train(each); code != 0) return code;
     }
-    if (!no_images) find_images(planned);
-    report(planned);
+    for (const auto& each : planned) {
+      // The first seed of each config is shown.
+      if (!no_images && each.seed == seeds.front()) find_images(each.folder);
+    }
+    report_runs(planned, folder, command_line());
     return 0;
   }
 
@@ -85,8 +127,9 @@ struct CompareCommand {
     for (const auto& config : configs) {
       program.experiment(config, overrides);
       if (!names.insert(fs::path(config).stem().string()).second) {
-        throw ConfigError(config + ": another config has the same file name; runs are told apart by "
-                                   "it");
+        throw ConfigError(config +
+                          ": another config has the same file name; runs are told apart by "
+                          "it");
       }
     }
   }
@@ -103,52 +146,29 @@ struct CompareCommand {
   }
 
   int train(const PlannedRun& planned) const {
-    std::vector<std::string> arguments{"train", planned.config, "--work-dir",
-                                       planned.folder.string(), "--seed",
-                                       std::to_string(planned.seed)};
+    std::vector<std::string> arguments{"train",      planned.config,
+                                       "--work-dir", planned.folder.string(),
+                                       "--seed",     std::to_string(planned.seed)};
     for (const auto& text : overrides) {
       arguments.push_back("--set");
       arguments.push_back(text);
     }
     const int code = run_program(arguments);
     if (code != 0) {
-      std::cerr << fmt::format("{}: the run ended with {}; `dnc-host compare` with the same "
-                               "arguments goes on from here\n",
-                               planned.folder.string(), code);
+      std::cerr << fmt::format(
+          "{}: the run ended with {}; `dnc-host compare` with the same "
+          "arguments goes on from here\n",
+          planned.folder.string(), code);
     }
     return code;
   }
 
-  // The first seed of each config is shown.
-  void find_images(const std::vector<PlannedRun>& planned) const {
-    for (const auto& each : planned) {
-      if (each.seed != seeds.front() || fs::exists(each.folder / "prototypes.json")) continue;
-      Program program;
-      auto run = open_run(program, each.folder, "newest", {});
-      if (!run.model->prototypes()) continue;
-      const auto text = each.folder.string() + ": nearest training images of the sub-centroids";
-      const bool tty = isatty(STDOUT_FILENO) != 0;
-      if (!tty) std::cout << text << std::endl;
-      write_prototype_images(run, [&](int64_t done, int64_t all) {
-        if (tty) std::cout << fmt::format("\r{} {}/{}", text, done, all) << std::flush;
-      });
-      if (tty) std::cout << "\r\x1b[K";
-    }
-  }
-
-  void report(const std::vector<PlannedRun>& planned) const {
-    std::vector<fs::path> folders;
-    for (const auto& each : planned) folders.push_back(each.folder);
-    const auto comparison = report::read_comparison(folders);
-    std::cout << "\n" << report::to_terminal(comparison, isatty(STDOUT_FILENO) != 0);
-    write_file(fs::path(folder) / "comparison.csv", report::to_csv(comparison));
-    report::ReportInfo info;
-    info.command = command_line;
-    info.date = utc_now();
-    write_file(fs::path(folder) / "report.html", report::to_html(comparison, info));
-    std::cout << "\n" << (fs::path(folder) / "report.html").string() << " has the curves and the "
-              << "sub-centroids, " << (fs::path(folder) / "comparison.csv").string()
-              << " the numbers\n";
+  // For the report: what gives it again.
+  std::string command_line() const {
+    auto text = fmt::format("dnc-host compare {} --seeds {}", fmt::join(configs, " "),
+                            fmt::join(seeds, ","));
+    for (const auto& change : overrides) text += " --set " + change;
+    return text;
   }
 };
 
@@ -157,7 +177,8 @@ struct CompareCommand {
 void add_compare(CLI::App& app, Action& action) {
   auto command = std::make_shared<CompareCommand>();
   auto* sub = app.add_subcommand(
-      "compare", "Train several configs with several seeds and compare them; goes on where it stopped");
+      "compare",
+      "Train several configs with several seeds and compare them; goes on where it stopped");
   sub->add_option("configs", command->configs, "The configs; the first is the baseline")
       ->required()
       ->type_name("CONFIG...");
@@ -170,22 +191,10 @@ void add_compare(CLI::App& app, Action& action) {
   sub->add_flag("--no-images", command->no_images,
                 "Do not look for the sub-centroids' nearest training images");
   add_overrides(*sub, command->overrides);
-  sub->footer(example(
-      "  dnc-host compare configs/fashion_mnist/resnet8_linear.yaml "
-      "configs/fashion_mnist/resnet8_dnc.yaml --seeds 0,1,2"));
-  sub->callback([command, &action] {
-    command->command_line = "dnc-host " + [&] {
-      std::string text = "compare";
-      for (const auto& config : command->configs) text += " " + config;
-      text += " --seeds ";
-      for (size_t i = 0; i < command->seeds.size(); ++i) {
-        text += (i ? "," : "") + std::to_string(command->seeds[i]);
-      }
-      for (const auto& change : command->overrides) text += " --set " + change;
-      return text;
-    }();
-    action = [command] { return command->run(); };
-  });
+  sub->footer(
+      example("  dnc-host compare configs/fashion_mnist/resnet8_linear.yaml "
+              "configs/fashion_mnist/resnet8_dnc.yaml --seeds 0,1,2"));
+  sub->callback([command, &action] { action = [command] { return command->run(); }; });
 }
 
 }  // namespace dnc

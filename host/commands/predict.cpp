@@ -102,7 +102,9 @@ struct PredictCommand {
     Split split{"predict", std::make_shared<Files>(files, program.images(), classes),
                 experiment.test_transforms()};
     SingleProcess alone;
-    auto loader = evaluation_loader(split, experiment.options().data, 0, alone);
+    auto options = experiment.options().data;
+    options.max_bad_samples = static_cast<int64_t>(files.size());
+    auto loader = evaluation_loader(split, options, 0, alone);
     const auto count = std::min(top_k, classes.size());
     if (format == "csv") std::cout << csv_header(count);
     for_each_batch(*opened.model, *loader, experiment.device(),
@@ -112,7 +114,9 @@ struct PredictCommand {
                      const auto [values, indices] = shares.topk(count, 1);
                      print(batch, values.cpu(), indices.cpu(), files, classes);
                    });
-    return 0;
+    std::cout << std::flush;
+    for (const auto& bad : loader->bad_samples()) std::cerr << "error: " << bad.reason << "\n";
+    return loader->bad_samples().empty() ? 0 : 1;
   }
 
   static std::string csv_header(int64_t count) {
@@ -182,7 +186,9 @@ void add_predict(CLI::App& app, Action& action) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_overrides(*sub, command->overrides);
-  sub->footer(example("  dnc-host predict runs/resnet8_dnc photos/ --format csv --top-k 3"));
+  sub->footer(example("  dnc-host predict runs/resnet8_dnc photos/ --format csv --top-k 3\n"
+                      "A file that cannot be read is named on standard error; the others are "
+                      "classified, and the exit code is 1."));
   sub->callback([command, &action] { action = [command] { return command->run(); }; });
 }
 

@@ -32,6 +32,9 @@ struct TestCommand {
     const auto found =
         evaluate(*opened.model, *loader, split, experiment.build_metrics(), experiment.device(),
                  experiment.options().train.precision, alone);
+    if (!loader->bad_samples().empty()) {
+      std::cerr << "warning: " << bad_samples_text(split, loader->bad_samples()) << "\n";
+    }
     json ? print_json(opened, found) : print(opened, found, data.dataset->size());
     return 0;
   }

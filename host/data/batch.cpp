@@ -60,6 +60,15 @@ void BatchBuilder::add(const Sample& sample) {
   batch_.indices.push_back(sample.index);
 }
 
+Batch BatchBuilder::finish() {
+  const auto rows = batch_.size();
+  if (rows > 0 && rows < count_) {
+    batch_.images = batch_.images.narrow(0, 0, rows);
+    batch_.labels = batch_.labels.narrow(0, 0, rows);
+  }
+  return std::move(batch_);
+}
+
 void BatchBuilder::allocate(const Sample& first) {
   height_ = first.image.height();
   width_ = first.image.width();

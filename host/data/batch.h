@@ -30,8 +30,8 @@ class BatchBuilder {
   /// Throws DataError, beginning with the name of the sample: its label is beyond the classes, its
   /// image damaged (found when it is decoded here), or not of the first one's size or type.
   void add(const Sample& sample);
-  /// After `count` samples.
-  Batch finish() { return std::move(batch_); }
+  /// The batch, with as many rows as samples were added; its tensors are undefined for none.
+  Batch finish();
 
  private:
   void allocate(const Sample& first);

@@ -71,6 +71,13 @@ void ignore(Sample& sample) {
 
 }  // namespace
 
+std::string bad_samples_text(const std::string& split, const std::vector<BadSample>& bad) {
+  const bool one = bad.size() == 1;
+  return fmt::format("{}: {} damaged {} not count; {}: {}", split, bad.size(),
+                     one ? "sample does" : "samples do", one ? "it is" : "the first",
+                     bad.front().reason);
+}
+
 Loader::Loader(std::shared_ptr<const Dataset> dataset,
                std::vector<std::shared_ptr<const Transform>> transforms,
                const LoaderOptions& options)
@@ -191,26 +198,39 @@ Batch Loader::build(int64_t batch, const std::stop_token& stop, std::vector<BadS
   BatchBuilder builder(*dataset_, slice.size(), options_.pin);
   for (int64_t position = slice.first; position < slice.last; ++position) {
     if (abandoned_ || stop.stop_requested()) return {};
-    builder.add(load_good(position, bad));
+    if (options_.replace_bad) {
+      builder.add(load_good(position, bad));
+    } else if (const auto sample = load_if_good(position, bad)) {
+      builder.add(*sample);
+    }
   }
-  return builder.finish();
+  auto built = builder.finish();
+  return built.size() == 0 ? empty_batch(dataset_->task()) : built;
 }
 
 // The sample at a position of the order, or the next good one after it; the end wraps around.
 Sample Loader::load_good(int64_t position, std::vector<BadSample>& bad) const {
-  for (int64_t tried = 0;; ++tried) {
-    const int64_t index = order_[static_cast<size_t>((position + tried) % sampler_.size)];
-    try {
-      auto sample = load(index);
-      if (tried > 0) ignore(sample);
-      return sample;
-    } catch (const DataError& error) {
-      const auto known = std::any_of(bad.begin(), bad.end(),
-                                     [&](const auto& other) { return other.index == index; });
-      if (!known) bad.push_back({index, error.what()});
-      const auto count = static_cast<int64_t>(bad.size());
-      if (count > options_.max_bad_samples || tried + 1 == sampler_.size) throw;
-    }
+  for (int64_t tried = 0; tried < sampler_.size; ++tried) {
+    auto sample = load_if_good((position + tried) % sampler_.size, bad);
+    if (!sample) continue;
+    if (tried > 0) ignore(*sample);
+    return std::move(*sample);
+  }
+  throw DataError(fmt::format("{}; and none of the {} samples is good", bad.front().reason,
+                              sampler_.size));
+}
+
+// Nothing for a damaged sample, which is noted. Throws where those are more than may be.
+std::optional<Sample> Loader::load_if_good(int64_t position, std::vector<BadSample>& bad) const {
+  const int64_t index = order_[static_cast<size_t>(position)];
+  try {
+    return load(index);
+  } catch (const DataError& error) {
+    const auto known = std::any_of(bad.begin(), bad.end(),
+                                   [&](const auto& other) { return other.index == index; });
+    if (!known) bad.push_back({index, error.what()});
+    if (static_cast<int64_t>(bad.size()) > options_.max_bad_samples) throw;
+    return std::nullopt;
   }
 }
 

@@ -30,6 +30,7 @@ struct LoaderOptions {
   int64_t rank = 0;
   int64_t ranks = 1;
   int64_t max_bad_samples = 0;  // damaged samples that do not stop the run
+  bool replace_bad = true;      // by the next good one; else their batch is smaller, or even empty
   bool pin = false;             // page-locked batches; needs a GPU
 };
 
@@ -39,13 +40,16 @@ struct BadSample {
   std::string reason;  // begins with its name
 };
 
+/// "val: 2 damaged samples do not count; the first: cat.png: is damaged". `bad` is not empty.
+std::string bad_samples_text(const std::string& split, const std::vector<BadSample>& bad);
+
 /// Samples of a data set, through the transforms, to batches in a fixed order: the same batches for
 /// any number of workers, and after start(e, b) the same as after b calls of next() from start(e).
 ///
 /// A damaged sample (DataError from the data set, a transform or the decoder) stops the epoch, or
 /// counts as bad while there are no more than `max_bad_samples` different ones in all epochs. Then
-/// the next good sample in the order takes its place, under its own index and with kIgnoredLabel,
-/// so that nothing is counted twice.
+/// it is left out, or with `replace_bad` the next good sample in the order takes its place, under
+/// its own index and with kIgnoredLabel, so that nothing is counted twice.
 ///
 /// To be used by one thread.
 class Loader {
@@ -88,6 +92,7 @@ class Loader {
   Made make(int64_t batch, const std::stop_token& stop) const;
   Batch build(int64_t batch, const std::stop_token& stop, std::vector<BadSample>& bad) const;
   Sample load_good(int64_t position, std::vector<BadSample>& bad) const;
+  std::optional<Sample> load_if_good(int64_t position, std::vector<BadSample>& bad) const;
   Sample load(int64_t index) const;
   Made take();
   void count_bad(const std::vector<BadSample>& bad);

@@ -127,6 +127,10 @@ void note_runs(const Comparison& comparison, ComparisonSummary& summary) {
       if (!std::isfinite(figure(result.figures, summary.figure))) {
         summary.notes.push_back(fmt::format("{} has no {}.", where, summary.figure));
       }
+      for (const auto& bad : run.metrics.bad_samples) {
+        summary.notes.push_back(fmt::format("{}: damaged samples of '{}' that do not count: {}.",
+                                            where, bad.split, bad.count));
+      }
       const auto& reason = run.metrics.end_reason;
       if (!reason.empty() && reason != "done") {
         summary.notes.push_back(fmt::format("{} ended early: {}.", where, reason));

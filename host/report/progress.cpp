@@ -41,7 +41,7 @@ struct Part {
   std::string text;
 };
 
-std::vector<Part> parts(const Progress& progress, bool bar) {
+std::vector<Part> parts(const TaskProgress& progress, bool bar) {
   std::vector<Part> parts{{0, printable(progress.label)}};
   if (progress.steps > 0) {
     const double share = std::clamp(
@@ -78,7 +78,7 @@ std::string joined(const std::vector<Part>& parts) {
 
 }  // namespace
 
-std::string progress_text(const Progress& progress, bool bar, int64_t columns) {
+std::string progress_text(const TaskProgress& progress, bool bar, int64_t columns) {
   auto all = parts(progress, bar);
   auto line = joined(all);
   while (all.size() > 1 && display_width(line) > columns) {
@@ -102,7 +102,7 @@ ProgressLine::ProgressLine(std::ostream& out, bool tty, ProgressOptions options)
 
 ProgressLine::~ProgressLine() { finish(); }
 
-void ProgressLine::update(const Progress& progress) {
+void ProgressLine::update(const TaskProgress& progress) {
   const std::lock_guard lock(mutex_);
   if (tty_) {
     update_terminal(progress);
@@ -111,7 +111,7 @@ void ProgressLine::update(const Progress& progress) {
   }
 }
 
-void ProgressLine::update_terminal(const Progress& progress) {
+void ProgressLine::update_terminal(const TaskProgress& progress) {
   const double now = options_.clock();
   const bool last = progress.steps > 0 && progress.step >= progress.steps;
   if (now - last_time_ < kSecondsBetweenDraws && !last && progress.label == last_label_) return;
@@ -124,7 +124,7 @@ void ProgressLine::update_terminal(const Progress& progress) {
   shown_ = std::move(text);
 }
 
-void ProgressLine::update_plain(const Progress& progress) {
+void ProgressLine::update_plain(const TaskProgress& progress) {
   const double now = options_.clock();
   const auto epoch = std::isfinite(progress.epoch) ? static_cast<int64_t>(progress.epoch) : 0;
   const bool same_task = progress.label == last_label_;

@@ -10,7 +10,7 @@
 namespace dnc::report {
 
 /// How far a long task is. Numbers that are NaN are not shown.
-struct Progress {
+struct TaskProgress {
   static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
   std::string label;  // "train", "val", "reading"
@@ -24,7 +24,7 @@ struct Progress {
 };
 
 /// One line of at most `columns` columns: what matters least is left out where it does not fit.
-std::string progress_text(const Progress& progress, bool bar, int64_t columns);
+std::string progress_text(const TaskProgress& progress, bool bar, int64_t columns);
 
 /// Columns of the terminal behind a file descriptor; 80 where it does not say.
 int64_t terminal_columns(int file_descriptor);
@@ -46,7 +46,7 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  void update(const Progress& progress);
+  void update(const TaskProgress& progress);
   /// Prints a line of its own above the progress line.
   void message(const std::string& text);
   /// Clears the progress line, so that what is printed next starts on an empty line. An update
@@ -54,8 +54,8 @@ class ProgressLine {
   void finish();
 
  private:
-  void update_terminal(const Progress& progress);
-  void update_plain(const Progress& progress);
+  void update_terminal(const TaskProgress& progress);
+  void update_plain(const TaskProgress& progress);
   void clear();
 
   std::ostream& out_;

@@ -147,6 +147,11 @@ void add(Metrics& metrics, EvaluationEvent event) {
   metrics.evaluations.push_back(std::move(event));
 }
 
+void add(Metrics& metrics, BadSamplesEvent event) {
+  std::erase_if(metrics.bad_samples, [&](const auto& old) { return old.split == event.split; });
+  metrics.bad_samples.push_back(std::move(event));
+}
+
 void add_line(Metrics& metrics, const Value& line) {
   const auto kind = line["event"].text();
   if (kind == "train") {
@@ -163,6 +168,11 @@ void add_line(Metrics& metrics, const Value& line) {
                                  .epoch = line["epoch"].number(),
                                  .figures = line["figures"].figures(),
                                  .prototypes = line["prototypes"].figures()});
+  } else if (kind == "bad_samples") {
+    add(metrics, BadSamplesEvent{.split = line["split"].text(),
+                                 .step = line["step"].count(),
+                                 .count = line["count"].count(),
+                                 .first = line["first"].text()});
   } else if (kind == "end") {
     metrics.end_reason = line["reason"].text();
   }  // Another kind is of a later version, or of a plugin's hook.

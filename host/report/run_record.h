@@ -39,10 +39,20 @@ struct EvaluationEvent {
   Figures prototypes;  // of a head that has prototypes
 };
 
+/// A line of metrics.jsonl about damaged samples that do not count: of "train" all since the process
+/// began, of another split those of one evaluation.
+struct BadSamplesEvent {
+  std::string split;
+  int64_t step = 0;
+  int64_t count = 0;
+  std::string first;  // its name, and what is wrong with it
+};
+
 /// metrics.jsonl. A run that was killed and resumed writes some steps twice; the last ones count.
 struct Metrics {
   std::vector<TrainEvent> train;
   std::vector<EvaluationEvent> evaluations;
+  std::vector<BadSamplesEvent> bad_samples;  // the last of each split
   std::string end_reason;  // "done", ...; empty while the run has not ended
 };
 

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "host/train/autocast.h"
+#include "registry/error.h"
 
 namespace dnc {
 
@@ -18,6 +19,7 @@ std::unique_ptr<Loader> evaluation_loader(const Split& split, const DataOptions&
   loader.rank = communicator.rank();
   loader.ranks = communicator.size();
   loader.max_bad_samples = options.max_bad_samples;
+  loader.replace_bad = false;
   return std::make_unique<Loader>(split.dataset, split.transforms, loader);
 }
 
@@ -28,6 +30,7 @@ void for_each_batch(Model& model, Loader& loader, torch::Device device, Precisio
   model.eval();
   loader.start(0);
   while (auto batch = loader.next()) {
+    if (batch->size() == 0) continue;
     batch->images = batch->images.to(device, /*non_blocking=*/true);
     batch->labels = batch->labels.to(device, /*non_blocking=*/true);
     const Autocast autocast(precision, device);
@@ -40,12 +43,18 @@ Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
                     const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
                     Precision precision, Communicator& communicator) {
   for (const auto& metric : metrics) metric->reset();
+  int64_t samples = 0;
   for_each_batch(model, loader, device, precision,
                  [&](const Batch& batch, const Model::Output& output) {
+                   samples += batch.size();
                    for (const auto& metric : metrics) {
                      metric->update(output.scores, batch.labels);
                    }
                  });
+  if (samples == 0 && !loader.bad_samples().empty()) {
+    throw DataError(loader.bad_samples().front().reason + "; and no other sample of '" + split +
+                    "' is good");
+  }
   Evaluation result;
   result.split = split;
   for (const auto& metric : metrics) {

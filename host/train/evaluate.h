@@ -13,16 +13,17 @@
 
 namespace dnc {
 
-/// A loader that goes once over a split, in its order, without leaving anything out.
+/// A loader that goes once over a split, in its order. It leaves nothing out but damaged samples,
+/// where `max_bad_samples` lets them pass.
 std::unique_ptr<Loader> evaluation_loader(const Split& split, const DataOptions& options,
                                           uint64_t seed, const Communicator& communicator);
 
-/// Runs the model over every batch in evaluation mode, without gradients, and leaves its mode as it
+/// Runs the model over every batch that is not empty in evaluation mode, without gradients, and leaves its mode as it
 /// was. `use` gets each batch, on the device, with what the model made of it.
 void for_each_batch(Model& model, Loader& loader, torch::Device device, Precision precision,
                     const std::function<void(const Batch&, const Model::Output&)>& use);
 
-/// Counts all metrics over a split.
+/// Counts all metrics over a split. Throws DataError where no sample of it is good.
 Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
                     const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
                     Precision precision, Communicator& communicator);

@@ -140,6 +140,16 @@ void MetricsLog::append(const report::EvaluationEvent& event) {
   file_.append(json.dump());
 }
 
+void MetricsLog::append(const report::BadSamplesEvent& event) {
+  const ordered_json json = {{"event", "bad_samples"},
+                             {"split", event.split},
+                             {"step", event.step},
+                             {"count", event.count},
+                             {"first", event.first}};
+  // The name of a file need not be UTF-8.
+  file_.append(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+}
+
 void MetricsLog::append_end(int64_t step, const std::string& reason) {
   const ordered_json json = {{"event", "end"}, {"step", step}, {"reason", reason}};
   file_.append(json.dump());

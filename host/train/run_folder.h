@@ -20,6 +20,8 @@ class MetricsLog {
   /// {"event":"evaluation","split":"val","step":391,"epoch":1,"figures":{"top1":0.9},
   ///  "prototypes":{"dead":0}}
   void append(const report::EvaluationEvent& event);
+  /// {"event":"bad_samples","split":"train","step":391,"count":1,"first":"cat.png: is damaged"}
+  void append(const report::BadSamplesEvent& event);
   /// {"event":"end","step":391,"reason":"done"}
   void append_end(int64_t step, const std::string& reason);
   /// Takes the log back to `step`: removes the events of later steps, all of them for -1, and lines

@@ -13,7 +13,9 @@
 #include "host/report/run_result.h"
 #include "host/train/evaluate.h"
 #include "host/train/signals.h"
+#include "host/weights/initial_weights.h"
 #include "host/weights/state.h"
+#include "host/weights/weights_file.h"
 #include "registry/config.h"
 #include "registry/error.h"
 
@@ -132,13 +134,10 @@ void Runner::resume() {
 }
 
 void Runner::start_from(const fs::path& weights) {
-  const bool is_file = fs::is_regular_file(weights);
-  const auto folder = fs::exists(weights / "checkpoints")
-                          ? find_best_checkpoint(weights / "checkpoints")
-                          : weights;
-  const auto tensors = is_file ? read_safetensors(weights).tensors : load_checkpoint_model(folder);
-  load_state(*model_, tensors, is_file ? weights.string() : folder.string());
-  line_.message("starts from " + (is_file ? weights : folder).string());
+  const auto text =
+      start_from_weights(state_of(*model_), read_weights(weights), options_.load_allow);
+  line_.message(text);
+  folder_.log(text);
 }
 
 void Runner::run_epoch() {
@@ -159,11 +158,13 @@ void Runner::run_epoch() {
     saved_ = false;
     after_step(std::move(losses), seconds_since(begin));
     if (due(options_.train.evaluate)) evaluate_now();
-    if (due(options_.train.save)) save_now();
+    if (due(options_.train.save) || is_best_now()) save_now();
     if (epoch_done) {
       for (const auto& hook : hooks_) hook->after_epoch(state_);
     }
   }
+  if (loader_->bad_samples().size() > bad_noted_) note_bad_samples("train", *loader_);
+  bad_noted_ = loader_->bad_samples().size();
 }
 
 void Runner::after_step(std::vector<std::pair<std::string, torch::Tensor>> losses,
@@ -228,7 +229,7 @@ void Runner::log_train() {
 }
 
 void Runner::show_progress() {
-  report::Progress shown;
+  report::TaskProgress shown;
   shown.label = "train";
   shown.step = progress_.step;
   shown.steps = steps_;
@@ -250,8 +251,21 @@ Evaluation Runner::evaluate_split(const std::string& name) {
   const AveragedParameters averaged(step_->ema());
   const auto loader =
       evaluation_loader(experiment_.split(name), options_.data, progress_.seed, communicator_);
-  return evaluate(*model_, *loader, name, metrics_, device_, options_.train.precision,
-                  communicator_);
+  auto evaluation = evaluate(*model_, *loader, name, metrics_, device_, options_.train.precision,
+                             communicator_);
+  if (!loader->bad_samples().empty()) note_bad_samples(name, *loader);
+  return evaluation;
+}
+
+void Runner::note_bad_samples(const std::string& split, const Loader& loader) {
+  const auto& bad = loader.bad_samples();
+  folder_.metrics().append(report::BadSamplesEvent{.split = split,
+                                                   .step = progress_.step,
+                                                   .count = static_cast<int64_t>(bad.size()),
+                                                   .first = bad.front().reason});
+  const auto text = "warning: " + bad_samples_text(split, bad);
+  line_.message(text);
+  folder_.log(text);
 }
 
 void Runner::evaluate_now() {
@@ -298,6 +312,11 @@ void Runner::remember_best(const Evaluation& evaluation) {
     ++progress_.stale;
     stop_if_stale();
   }
+}
+
+// The best weights are saved when they are found, or nobody could have them later.
+bool Runner::is_best_now() const {
+  return progress_.best && progress_.best->step == progress_.step;
 }
 
 void Runner::stop_if_stale() {

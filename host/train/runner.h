@@ -56,6 +56,8 @@ class Runner {
   void show_progress();
   void evaluate_now();
   void remember_best(const Evaluation& evaluation);
+  bool is_best_now() const;
+  void note_bad_samples(const std::string& split, const Loader& loader);
   void stop_if_stale();
   void save_now();
   bool should_stop();
@@ -90,6 +92,7 @@ class Runner {
   int64_t loss_count_ = 0;
   double log_seconds_ = 0;
   double waited_ = 0;
+  size_t bad_noted_ = 0;  // damaged samples of the training data that the log has
   bool saved_ = false;  // the state as it is now
   Clock::time_point start_;
   double seconds_before_ = 0;  // in earlier processes

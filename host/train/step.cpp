@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "host/train/autocast.h"
+#include "registry/head.h"
 
 namespace dnc {
 namespace {
@@ -27,6 +28,11 @@ void clip(const std::vector<torch::Tensor>& gradients, double limit) {
   const auto norm = torch::stack(at::_foreach_norm(gradients, 2)).norm();
   const auto scale = (limit / (norm + 1e-6)).clamp_max(1.0);
   at::_foreach_mul_(gradients, scale);
+}
+
+// The share of all valid labels that a part of a batch has, as a scalar.
+torch::Tensor share_of(const torch::Tensor& part, const torch::Tensor& all) {
+  return (part != kIgnoredLabel).sum() / (all != kIgnoredLabel).sum().clamp_min(1);
 }
 
 // Scores of a coarser grid than the labels are brought to the labels' size.
@@ -67,7 +73,7 @@ double TrainStep::factor(int64_t step) const {
 double TrainStep::lr(int64_t step) const { return optimizer_->base_lr() * factor(step); }
 
 torch::Tensor TrainStep::total_loss(const Model::Output& output, const torch::Tensor& labels,
-                                    int64_t step, double share, Named& losses) {
+                                    int64_t step, const torch::Tensor& share, Named& losses) {
   Losses parts;
   const auto scores = at_label_size(output.scores, labels);
   for (size_t i = 0; i < losses_.size(); ++i) {
@@ -76,7 +82,7 @@ torch::Tensor TrainStep::total_loss(const Model::Output& output, const torch::Te
   model_->head().add_losses({output.embeddings, output.scores, labels, step}, parts);
   torch::Tensor total;
   for (const auto& [name, value] : parts) {
-    const auto weighted = share == 1 ? value : value * share;
+    const auto weighted = share.defined() ? value * share : value;
     total = total.defined() ? total + weighted : weighted;
     add_loss(losses, name, weighted.detach());
   }
@@ -94,7 +100,7 @@ Named TrainStep::run(Batch batch, int64_t step) {
   for (auto& parameter : parameters_) parameter.mutable_grad().reset();
 
   // A batch that does not fit into memory at once goes through in parts. Each counts by its share,
-  // so the gradient is that of the whole batch.
+  // so the gradient is that of the mean over the whole batch.
   Named losses;
   std::vector<torch::Tensor> embeddings, scores;
   const auto image_parts = images.chunk(options_.train.accumulate);
@@ -105,7 +111,7 @@ Named TrainStep::run(Batch batch, int64_t step) {
       const Autocast autocast(options_.train.precision, device_);
       const auto output = model_->forward(image_parts[i]);
       const auto share =
-          static_cast<double>(image_parts[i].size(0)) / static_cast<double>(images.size(0));
+          image_parts.size() > 1 ? share_of(label_parts[i], labels) : torch::Tensor();
       total = total_loss(output, label_parts[i], step, share, losses);
       embeddings.push_back(output.embeddings.detach());
       scores.push_back(output.scores.detach());
@@ -113,16 +119,8 @@ Named TrainStep::run(Batch batch, int64_t step) {
     (scaler_ ? scaler_->scale(total) : total).backward();
   }
 
-  std::vector<torch::Tensor> gradients;
-  for (const auto& parameter : parameters_) {
-    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
-  }
-  {
+  if (apply_gradients(step)) {
     const torch::NoGradGuard no_grad;
-    if (scaler_) scaler_->unscale(gradients);
-    if (options_.train.clip_norm > 0) clip(gradients, options_.train.clip_norm);
-    optimizer_->step(factor(step), {}, scaler_ ? scaler_->found_inf() : torch::Tensor());
-    if (scaler_) scaler_->update();
     const bool one = embeddings.size() == 1;
     model_->head().update({one ? embeddings[0] : torch::cat(embeddings),
                            one ? scores[0] : torch::cat(scores), labels, step},
@@ -134,6 +132,23 @@ Named TrainStep::run(Batch batch, int64_t step) {
   for (const auto& loss : losses) total = total.defined() ? total + loss.second : loss.second;
   losses.insert(losses.begin(), {"loss", total});
   return losses;
+}
+
+// Whether the step counts: one whose gradients overflow in float16 is left out.
+bool TrainStep::apply_gradients(int64_t step) {
+  std::vector<torch::Tensor> gradients;
+  for (const auto& parameter : parameters_) {
+    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+  }
+  const torch::NoGradGuard no_grad;
+  if (scaler_) scaler_->unscale(gradients);
+  if (options_.train.clip_norm > 0) clip(gradients, options_.train.clip_norm);
+  optimizer_->step(factor(step), {}, scaler_ ? scaler_->found_inf() : torch::Tensor());
+  if (!scaler_) return true;
+  // Waits for the device, in float16 only: what a head does in update() cannot be undone there.
+  const bool overflow = scaler_->found_inf().item<float>() != 0;
+  scaler_->update();
+  return !overflow;
 }
 
 Named TrainStep::state() {

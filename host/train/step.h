@@ -23,7 +23,8 @@ class TrainStep {
             Communicator& communicator);
 
   /// Named losses of the step, scalars on the device, the total ("loss") first; their values are
-  /// not waited for.
+  /// not waited for. A step whose gradients overflow in float16 changes nothing but the loss scale
+  /// and what the forward pass itself keeps (batch statistics).
   std::vector<std::pair<std::string, torch::Tensor>> run(Batch batch, int64_t step);
 
   /// The lr of a step: base lr times schedule times warm-up.
@@ -36,8 +37,9 @@ class TrainStep {
 
  private:
   double factor(int64_t step) const;
+  bool apply_gradients(int64_t step);
   torch::Tensor total_loss(const Model::Output& output, const torch::Tensor& labels, int64_t step,
-                           double share,
+                           const torch::Tensor& share,
                            std::vector<std::pair<std::string, torch::Tensor>>& losses);
 
   const ExperimentOptions& options_;

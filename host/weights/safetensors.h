@@ -1,5 +1,6 @@
 #pragma once
 
+#include <c10/util/Exception.h>  // ordered_dict.h needs it and does not include it
 #include <torch/csrc/api/include/torch/ordered_dict.h>
 #include <torch/types.h>
 

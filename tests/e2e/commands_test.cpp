@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "tests/e2e/program.h"
 #include "tests/temporary_folder.h"
@@ -25,7 +29,7 @@ void write_picture(const fs::path& path, int shade) {
 
 TEST(Commands, EachHasAHelpWithAnExample) {
   for (const std::string name : {"train", "test", "compare", "predict", "config", "check", "list",
-                                 "describe", "schema", "plugins", "version"}) {
+                                 "describe", "schema", "completion", "convert", "plugins", "version"}) {
     const auto help = run_program({name, "--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_TRUE(has(help.output, "Example:\n  dnc-host " + name)) << help.output;
@@ -87,6 +91,125 @@ TEST(Commands, PredictNeedsNoDataSet) {
                                  "data.train.dataset={type: ImageFolder, root: /nowhere}", "--set",
                                  "data.test.dataset={type: ImageFolder, root: /nowhere}"});
   EXPECT_EQ(gone.code, 0) << gone.output;
+}
+
+// Four classes of pictures as folders, one picture of them damaged.
+void write_classes(const fs::path& root) {
+  for (const char* name : {"a", "b", "c", "d"}) {
+    fs::create_directories(root / name);
+    for (int i = 0; i < 3; ++i) {
+      write_picture(root / name / (std::to_string(i) + ".ppm"), 50 * (name[0] - 'a') + i);
+    }
+  }
+  std::ofstream(root / "b" / "1.ppm") << "P6 16 16 255\ntoo short";
+}
+
+TEST(Commands, PredictClassifiesTheOthersWhereAFileIsDamaged) {
+  const TemporaryFolder folder;
+  const auto config = write_small_config(folder.path());
+  const auto run = (folder / "run").string();
+  ASSERT_EQ(run_program({"train", config.string(), "-o", run}).code, 0);
+  write_classes(folder / "pictures");
+  const auto damaged = (folder / "pictures/b/1.ppm").string();
+  const auto found = run_program({"predict", run, (folder / "pictures").string(), "--format",
+                                  "jsonl", "--set", "data.eval_batch_size=2"});
+  EXPECT_EQ(found.code, 1) << found.output;
+  EXPECT_TRUE(has(found.output, "error: " + damaged + ": ")) << found.output;
+  std::vector<std::string> files;
+  std::istringstream lines(found.output);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.front() == '{') files.push_back(nlohmann::json::parse(line)["file"]);
+  }
+  EXPECT_EQ(files.size(), 11u);
+  EXPECT_EQ(std::set<std::string>(files.begin(), files.end()).size(), 11u) << "each once";
+  EXPECT_EQ(std::count(files.begin(), files.end(), damaged), 0);
+  const auto none = run_program({"predict", run, damaged});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_EQ(none.output.find("error: " + damaged), 0u) << none.output;
+}
+
+TEST(Commands, DamagedSamplesThatMayPassAreReported) {
+  const TemporaryFolder folder;
+  write_classes(folder / "pictures");
+  const auto config = write_small_config(folder.path()).string();
+  const auto data = "{type: ImageFolder, root: " + (folder / "pictures").string() + "}";
+  const auto run = folder / "run";
+  const std::vector<std::string> changes{"--set", "data.train.dataset=" + data,
+                                         "--set", "data.test.dataset=" + data,
+                                         "--set", "data.batch_size=12",
+                                         "--set", "data.max_bad_samples=1",
+                                         "--set", "train.epochs=2"};
+  std::vector<std::string> arguments{"train", config, "-o", run.string()};
+  arguments.insert(arguments.end(), changes.begin(), changes.end());
+  const auto trained = run_program(arguments);
+  ASSERT_EQ(trained.code, 0) << trained.output;
+  const auto damaged = (folder / "pictures/b/1.ppm").string();
+  const auto warning = "train: 1 damaged sample does not count; it is: " + damaged;
+  EXPECT_TRUE(has(trained.output, "warning: " + warning)) << trained.output;
+  EXPECT_TRUE(has(bytes_of(run / "log.txt"), warning));
+  std::map<std::string, int> events;
+  std::istringstream lines(bytes_of(run / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto event = nlohmann::json::parse(line);
+    if (event["event"] != "bad_samples") continue;
+    ++events[event["split"]];
+    EXPECT_EQ(event["count"], 1);
+    EXPECT_EQ(event["first"].get<std::string>().find(damaged), 0u) << line;
+  }
+  EXPECT_EQ(events["train"], 1) << "known ones are not told again";
+  EXPECT_EQ(events["val"], 2) << "at each evaluation";
+  EXPECT_EQ(events["test"], 1);
+  EXPECT_TRUE(has(run_program({"test", run.string()}).output, "warning: test: 1 damaged sample"));
+}
+
+TEST(Commands, TheBestWeightsAreSavedWhenTheyAreFound) {
+  const TemporaryFolder folder;
+  const auto config = write_small_config(folder.path()).string();
+  const auto run = folder / "run";
+  const auto trained =
+      run_program({"train", config, "-o", run.string(), "--set", "train.save.steps=1000", "--set",
+                   "train.evaluate.steps=7", "--set", "train.keep=100"});
+  ASSERT_EQ(trained.code, 0) << trained.output;
+  std::set<std::string> expected{"step_00000030"};  // the end
+  std::string best_name;
+  double best = -1;
+  std::istringstream lines(bytes_of(run / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto event = nlohmann::json::parse(line);
+    if (event["event"] != "evaluation" || event["split"] != "val") continue;
+    const double value = event["figures"]["accuracy/top1"];
+    if (value <= best) continue;
+    best = value;
+    auto digits = std::to_string(event["step"].get<int64_t>());
+    best_name = "step_" + std::string(8 - digits.size(), '0') + digits;
+    expected.insert(best_name);
+  }
+  EXPECT_TRUE(expected.contains("step_00000007")) << "the first evaluation is the best so far";
+  std::set<std::string> saved;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+    if (!entry.is_symlink()) saved.insert(entry.path().filename().string());
+  }
+  EXPECT_EQ(saved, expected);
+  EXPECT_EQ(fs::read_symlink(run / "checkpoints/best").filename(), best_name);
+}
+
+TEST(Commands, AnotherTypeByOverrideSaysHowToReplaceTheWhole) {
+  const TemporaryFolder folder;
+  const auto config =
+      write_small_config(folder.path(), "c.yaml", "{type: DNC, sub_centroids: 2}").string();
+  const auto refused = run_program({"config", config, "--set", "model.head.type=Linear"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(has(refused.output, "'model.head.sub_centroids' is not a known key")) << refused.output;
+  EXPECT_TRUE(has(refused.output,
+                  "\n  --set model.head.type=Linear keeps the options of the component before; "
+                  "replace all of it with --set model.head=Linear\n"))
+      << refused.output;
+  const auto replaced = run_program({"config", config, "--set", "model.head=Linear"});
+  EXPECT_EQ(replaced.code, 0) << replaced.output;
+  EXPECT_TRUE(has(replaced.output, "type: Linear"));
+  // A key that is wrong by itself gets no such advice.
+  const auto other = run_program({"config", config, "--set", "model.head.sub_centroid=3"});
+  EXPECT_FALSE(has(other.output, "replace all of it")) << other.output;
 }
 
 TEST(Commands, PredictSaysWhatIsWrongWithItsInput) {

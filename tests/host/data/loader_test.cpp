@@ -485,6 +485,28 @@ TEST(LoaderTest, DamagedSampleIsReplacedByTheNextGoodOneAndNotCounted) {
   }
 }
 
+TEST(LoaderTest, DamagedSamplesCanBeLeftOut) {
+  const auto data = fake(12);
+  data->bad = {2, 3, 4, 5, 6, 7};
+  for (const int64_t workers : {0, 2}) {
+    auto with = options(4, workers);
+    with.max_bad_samples = 6;
+    with.replace_bad = false;
+    Loader loader(data, {}, with);
+    const auto batches = epoch(loader, 0);
+    ASSERT_EQ(batches.size(), 3u);
+    EXPECT_THAT(batches[0].indices, ElementsAre(0, 1));
+    EXPECT_THAT(labels_of(batches[0]), ElementsAre(0, 1));
+    EXPECT_EQ(batches[0].images.size(0), 2);
+    EXPECT_TRUE(batches[0].images.is_contiguous(torch::MemoryFormat::ChannelsLast));
+    EXPECT_EQ(batches[1].size(), 0) << "all of it is damaged";
+    EXPECT_EQ(batches[1].images.size(0), 0);
+    EXPECT_THAT(batches[2].indices, ElementsAre(8, 9, 10, 11));
+    EXPECT_EQ(bad_samples_text("val", loader.bad_samples()),
+              "val: 6 damaged samples do not count; the first: fake #2: damaged");
+  }
+}
+
 TEST(LoaderTest, LabelMapOfAReplacementIsIgnored) {
   const auto data = fake(4);
   data->kind = Task::kPixels;

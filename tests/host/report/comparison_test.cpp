@@ -151,6 +151,7 @@ TEST(Summarise, WhatSpoilsTheComparisonIsNoted) {
   centroids[0].result.threads = 8;
   centroids[0].result.version = "0.2.0";
   centroids[1].metrics.end_reason = "time limit of 5 minutes";
+  centroids[1].metrics.bad_samples = {{"train", 20, 3, "a.png: damaged"}};
   centroids[1].result.figures = {{"f1", 0.5}};
   EXPECT_THAT(
       summarise(comparison).notes,
@@ -160,6 +161,7 @@ TEST(Summarise, WhatSpoilsTheComparisonIsNoted) {
           "centroids, seed 0 was tested on 'val', the first run on 'test': their figures "
           "cannot be compared.",
           "centroids, seed 1 has no accuracy/top1.",
+          "centroids, seed 1: damaged samples of 'train' that do not count: 3.",
           "centroids, seed 1 ended early: time limit of 5 minutes.",
           "The runs were made on several machines, devices or numbers of threads: their "
           "times cannot be compared.",

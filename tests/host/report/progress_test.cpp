@@ -21,8 +21,8 @@ using testing::Not;
 
 constexpr const char* kClear = "\r\x1b[2K";
 
-Progress at(int64_t step, double epoch) {
-  Progress progress;
+TaskProgress at(int64_t step, double epoch) {
+  TaskProgress progress;
   progress.label = "train";
   progress.step = step;
   progress.steps = 1000;
@@ -74,7 +74,7 @@ TEST(ProgressText, HasAllThatIsKnown) {
 }
 
 TEST(ProgressText, LeavesOutWhatIsNotKnown) {
-  Progress progress;
+  TaskProgress progress;
   progress.label = "reading";
   progress.step = 7;
   EXPECT_EQ(progress_text(progress, true, 80), "reading  7");

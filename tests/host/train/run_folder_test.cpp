@@ -67,6 +67,23 @@ TEST(MetricsLog, IsWhatTheReportReads) {
   EXPECT_EQ(metrics.end_reason, "time limit");
 }
 
+TEST(MetricsLog, TellsTheReportTheLastOfDamagedSamples) {
+  const TemporaryFolder folder;
+  MetricsLog log(folder / "metrics.jsonl");
+  const auto append = [&](const char* split, int64_t step, int64_t count, const char* first) {
+    log.append(report::BadSamplesEvent{split, step, count, first});
+  };
+  append("train", 5, 1, "a.png: damaged");
+  append("val", 5, 2, "b\xff.png: damaged");
+  append("train", 10, 3, "a.png: damaged");
+  const auto bad = report::read_metrics(folder / "metrics.jsonl").bad_samples;
+  ASSERT_EQ(bad.size(), 2u);
+  EXPECT_EQ(bad[0].split, "val");
+  EXPECT_EQ(bad[0].first, "b\xEF\xBF\xBD.png: damaged") << "a name need not be UTF-8";
+  EXPECT_EQ(bad[1].step, 10);
+  EXPECT_EQ(bad[1].count, 3);
+}
+
 TEST(MetricsLog, IsOneJsonMapALine) {
   const TemporaryFolder folder;
   MetricsLog log(folder / "m");
