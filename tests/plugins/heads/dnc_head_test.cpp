@@ -81,7 +81,7 @@ TEST(DncHead, ForwardLossesAndReportsLeaveTheStateAlone) {
   options.ppc = options.ppd = 1;
   auto head = make_dnc(options, 6, 8);
   update(*head, at::randn({20, 8}), labels_up_to(6, 20, 1));
-  const auto before = state_of(*head);
+  const auto before = state_copy(*head);
   auto step = make_step(*head, at::randn({20, 8}).requires_grad_(), labels_up_to(6, 20, 2));
   head->train();
   head->forward(step.embeddings);
@@ -91,9 +91,9 @@ TEST(DncHead, ForwardLossesAndReportsLeaveTheStateAlone) {
   head->mass();
   head->prototypes().zero_();
   head->project(step.embeddings);
-  EXPECT_TRUE(same_state(state_of(*head), before));
+  EXPECT_TRUE(same_state(state_copy(*head), before));
   update(*head, step.embeddings, step.labels);
-  EXPECT_FALSE(same_state(state_of(*head), before));
+  EXPECT_FALSE(same_state(state_copy(*head), before));
 }
 
 TEST(DncHead, PixelsScoreAsImagesDo) {
@@ -121,7 +121,7 @@ TEST(DncHead, ComputesInFloat32UnderAutocastAndFromBfloat16) {
   other->named_buffers()["prototypes"].copy_(head->prototypes());
   update(*head, x, labels_up_to(7, 9, 3));
   update(*other, x.to(torch::kBFloat16), labels_up_to(7, 9, 3));
-  EXPECT_TRUE(same_state(state_of(*head), state_of(*other)));
+  EXPECT_TRUE(same_state(state_copy(*head), state_copy(*other)));
 }
 
 TEST(DncHead, ATraceRunsAtOtherSizes) {
@@ -220,11 +220,11 @@ TEST(DncHead, AbsentClassesKeepTheirBits) {
     options.start = DncHead::Start::kNoise;
     auto head = make_dnc(options, classes, 12);
     for (int step = 0; step < 6; ++step) {
-      const auto before = state_of(*head);
+      const auto before = state_copy(*head);
       const auto labels = at::randint(2, {64}, torch::kLong) * 3 + step % 3;
       update(*head, at::randn({64, 12}), labels);
       auto absent = at::ones({classes}, torch::kBool).index_fill_(0, labels, false);
-      for (const auto& [name, tensor] : state_of(*head)) {
+      for (const auto& [name, tensor] : state_copy(*head)) {
         if (tensor.dim() == 0 || tensor.size(0) != classes) continue;
         EXPECT_TRUE(torch::equal(tensor.index({absent}), before.at(name).index({absent}))) << name;
       }
@@ -302,7 +302,7 @@ TEST(DncHead, TwoRanksGiveTheBitsOfOne) {
   for (const int64_t classes : {5, 400}) {
     torch::manual_seed(9);
     auto alone = make_dnc(all_state(), classes, 12);
-    const auto start = state_of(*alone);
+    const auto start = state_copy(*alone);
     std::vector<std::shared_ptr<DncHead>> ranks;
     for (int rank = 0; rank < 2; ++rank) {
       ranks.push_back(make_dnc(all_state(), classes, 12));
@@ -326,8 +326,8 @@ TEST(DncHead, TwoRanksGiveTheBitsOfOne) {
         });
       }
       for (auto& thread : running) thread.join();
-      EXPECT_TRUE(same_state(state_of(*ranks[0]), state_of(*alone))) << "step " << step;
-      EXPECT_TRUE(same_state(state_of(*ranks[1]), state_of(*alone))) << "step " << step;
+      EXPECT_TRUE(same_state(state_copy(*ranks[0]), state_copy(*alone))) << "step " << step;
+      EXPECT_TRUE(same_state(state_copy(*ranks[1]), state_copy(*alone))) << "step " << step;
     }
   }
 }
@@ -342,14 +342,14 @@ TEST(DncHead, GoesOnFromItsStateAlone) {
   auto resumed = make_dnc(all_state(), 6, 12);
   {
     const torch::NoGradGuard no_grad;
-    const auto state = state_of(*head);
+    const auto state = state_copy(*head);
     for (auto& item : resumed->named_parameters()) item->copy_(state.at(item.key()));
     for (auto& item : resumed->named_buffers()) item->copy_(state.at(item.key()));
   }
   for (int64_t step = 4; step < 9; ++step) {
     update(*head, batch(step).first, batch(step).second);
     update(*resumed, batch(step).first, batch(step).second);
-    EXPECT_TRUE(same_state(state_of(*head), state_of(*resumed)));
+    EXPECT_TRUE(same_state(state_copy(*head), state_copy(*resumed)));
   }
 }
 
@@ -375,9 +375,9 @@ TEST(DncHead, LeavesOutAndCountsWhatIsNotFinite) {
     update(*other, x.nan_to_num(), without);
     EXPECT_EQ(figure(*head, "refused"), 2);
     EXPECT_EQ(figure(*other, "refused"), 0);
-    auto state = state_of(*head);
+    auto state = state_copy(*head);
     state["refused"].zero_();
-    EXPECT_TRUE(same_state(state, state_of(*other)));
+    EXPECT_TRUE(same_state(state, state_copy(*other)));
   }
 }
 
@@ -386,11 +386,11 @@ TEST(DncHead, ABatchWithoutLabelsChangesNothing) {
   options.ppc = options.ppd = 1;
   auto head = make_dnc(options, 4, 8);
   update(*head, at::randn({12, 8}), labels_up_to(4, 12, 1));
-  const auto before = state_of(*head);
+  const auto before = state_copy(*head);
   const auto x = at::randn({5, 8}).requires_grad_();
   update(*head, x, at::full({5}, kIgnoredLabel));
   update(*head, at::randn({0, 8}), at::zeros({0}, torch::kLong));
-  EXPECT_TRUE(same_state(state_of(*head), before));
+  EXPECT_TRUE(same_state(state_copy(*head), before));
   EXPECT_EQ(head->forward(at::randn({0, 8})).sizes(), (std::vector<int64_t>{0, 4}));
   Losses losses;
   head->add_losses(make_step(*head, x, at::full({5}, kIgnoredLabel)), losses);
@@ -401,9 +401,9 @@ TEST(DncHead, WithAssignmentNoneTheSubCentroidsStayRandom) {
   Options options;
   options.assignment = DncHead::Assignment::kNone;
   auto head = make_dnc(options, 4, 8);
-  const auto before = state_of(*head);
+  const auto before = state_copy(*head);
   update(*head, at::randn({12, 8}), labels_up_to(4, 12, 1));
-  EXPECT_TRUE(same_state(state_of(*head), before));
+  EXPECT_TRUE(same_state(state_copy(*head), before));
 }
 
 TEST(DncHead, StartsFromTheFirstSamplesOfEachClass) {
@@ -479,7 +479,9 @@ TEST(DncHead, HoldsTheSameMemoryAfterEachStep) {
     SingleProcess alone;
     head->update({x.detach(), scores.detach(), labels, step}, alone);
     if (step == 1) held = memory->now;
-    if (step > 1) EXPECT_EQ(memory->now, held) << "step " << step;
+    if (step > 1) {
+      EXPECT_EQ(memory->now, held) << "step " << step;
+    }
   }
 }
 

@@ -23,7 +23,7 @@ inline std::shared_ptr<DncHead> make_dnc(const DncHead::Options& options, int64_
 }
 
 /// Copies of all parameters and buffers by name.
-inline std::map<std::string, torch::Tensor> state_of(const torch::nn::Module& module) {
+inline std::map<std::string, torch::Tensor> state_copy(const torch::nn::Module& module) {
   std::map<std::string, torch::Tensor> state;
   for (const auto& item : module.named_parameters()) state[item.key()] = item->detach().clone();
   for (const auto& item : module.named_buffers()) state[item.key()] = item->clone();
