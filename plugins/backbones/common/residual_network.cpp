@@ -2,25 +2,14 @@
 
 #include <torch/nn/init.h>
 
-#include <algorithm>
-#include <functional>
 #include <string>
 
-#include "registry/error.h"
+#include "plugins/backbones/common/stages.h"
 
 namespace dnc {
-namespace {
-
-void check_rising(const std::vector<int64_t>& stages) {
-  if (std::adjacent_find(stages.begin(), stages.end(), std::greater_equal<>()) != stages.end()) {
-    throw OptionError("out_stages", "must name each stage once, from fine to coarse");
-  }
-}
-
-}  // namespace
 
 ResidualNetwork::ResidualNetwork(const ResidualLayout& layout) : layout_(layout) {
-  check_rising(layout.out_stages);
+  check_out_stages(layout.out_stages);
   auto block = layout.block;
   block.in_channels = block.width;
   conv1_ =
