@@ -22,8 +22,9 @@ std::string environment_json(torch::Device device);
 
 /// Keeps the memory of freed tensors for the next step. glibc by itself returns large blocks to the
 /// system and fetches them again page by page, so that a step takes up to a fifth longer, depending
-/// on which blocks that hits (bench/step). The price is a peak 1.3 to 1.6 times as high. Call it before
-/// the first tensor. It leaves all as it is where a MALLOC_ variable of glibc is set.
+/// on which blocks that hits (bench/step). The price is memory: a peak up to 1.6 times as high.
+/// Call it before the first tensor. It leaves all as it is where a MALLOC_ variable of glibc is
+/// set.
 void keep_freed_memory();
 
 /// The most memory that this process has had, in MiB (on a GPU run: of the host).
