@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "registry/backbone.h"
@@ -116,6 +117,24 @@ inline int64_t parameter_count(const torch::nn::Module& net) {
   return count;
 }
 
+/// Whether a network of each preset has as many parameters as the golden FAMILY_SIZE/parameters
+/// says.
+template <typename T>
+void expect_parameter_counts(const Golden& golden, const std::string& family) {
+  using Size = typename T::Size;
+  for (const auto& [size, name] :
+       std::vector<std::pair<Size, std::string>>{{Size::kTiny, "tiny"},
+                                                 {Size::kSmall, "small"},
+                                                 {Size::kBase, "base"},
+                                                 {Size::kLarge, "large"}}) {
+    typename T::Options options;
+    options.size = size;
+    EXPECT_EQ(parameter_count(T(options)),
+              golden[family + "_" + name + "/parameters"].template item<int64_t>())
+        << name;
+  }
+}
+
 /// Whether the names, the shapes and the order of the parameters, and the names and the shapes of
 /// the buffers, are those of the state_dict in `golden`.
 inline void expect_state(const Golden& golden, const std::string& name,
@@ -133,6 +152,21 @@ inline void expect_state(const Golden& golden, const std::string& name,
     const auto shape = torch::tensor(item.value().sizes().vec(), torch::kFloat64);
     ASSERT_TRUE(golden.contains(prefix + item.key())) << item.key();
     EXPECT_TRUE(torch::equal(shape, golden[prefix + item.key()])) << item.key();
+  }
+}
+
+/// Whether `net`, which returns the maps `picked` of those of `whole`, returns the same there.
+inline void expect_maps_of(Backbone& whole, Backbone& net, const std::vector<size_t>& picked,
+                           at::IntArrayRef images_shape) {
+  fill(net);
+  fill(whole);
+  net.eval();
+  whole.eval();
+  const auto maps = net.forward(golden_images(images_shape));
+  const auto all = whole.forward(golden_images(images_shape));
+  ASSERT_EQ(maps.size(), picked.size());
+  for (size_t i = 0; i < picked.size(); ++i) {
+    EXPECT_TRUE(torch::equal(maps[i], all.at(picked[i]))) << "map " << i;
   }
 }
 

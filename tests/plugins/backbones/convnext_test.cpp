@@ -36,19 +36,7 @@ TEST(ConvNext, MapsMatchTorchvisionWithANormForEach) {
 }
 
 TEST(ConvNext, HasTorchvisionsNumberOfParameters) {
-  using Size = ConvNext::Size;
-  const auto golden = Golden::load("modern_backbones.txt");
-  for (const auto& [size, name] :
-       std::vector<std::pair<Size, std::string>>{{Size::kTiny, "tiny"},
-                                                 {Size::kSmall, "small"},
-                                                 {Size::kBase, "base"},
-                                                 {Size::kLarge, "large"}}) {
-    ConvNext::Options options;
-    options.size = size;
-    EXPECT_EQ(parameter_count(ConvNext(options)),
-              golden["convnext_" + name + "/parameters"].item<int64_t>())
-        << name;
-  }
+  expect_parameter_counts<ConvNext>(Golden::load("modern_backbones.txt"), "convnext");
 }
 
 TEST(ConvNext, HasTorchvisionsNamesAndShapesInItsOrder) {
@@ -80,15 +68,7 @@ TEST(ConvNext, BuildsNoStageAfterTheLastThatIsAskedFor) {
   ConvNext net(options);
   EXPECT_FALSE(net.named_parameters().contains("features.6.0.weight"));
   EXPECT_FALSE(net.named_parameters().contains("norm.weight"));
-  fill(net);
-  fill(whole);
-  net.eval();
-  whole.eval();
-  const auto maps = net.forward(golden_images(kImages));
-  const auto all = whole.forward(golden_images(kImages));
-  ASSERT_EQ(maps.size(), 2);
-  EXPECT_TRUE(torch::equal(maps[0], all[0]));
-  EXPECT_TRUE(torch::equal(maps[1], all[2]));
+  expect_maps_of(whole, net, {0, 2}, kImages);
 }
 
 TEST(ConvNext, GivesAnImageTheSameWhateverTheBatch) {

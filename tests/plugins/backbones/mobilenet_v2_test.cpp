@@ -59,15 +59,7 @@ TEST(MobileNetV2, BuildsNoStageAfterTheLastThatIsAskedFor) {
   MobileNetV2 net(options);
   EXPECT_TRUE(net.named_parameters().contains("features.13.conv.3.weight"));
   EXPECT_FALSE(net.named_parameters().contains("features.14.conv.3.weight"));
-  fill(net);
-  fill(whole);
-  net.eval();
-  whole.eval();
-  const auto maps = net.forward(golden_images(kImages));
-  const auto all = whole.forward(golden_images(kImages));
-  ASSERT_EQ(maps.size(), 2);
-  EXPECT_TRUE(torch::equal(maps[0], all[1]));
-  EXPECT_TRUE(torch::equal(maps[1], all[4]));
+  expect_maps_of(whole, net, {1, 4}, kImages);
 }
 
 TEST(MobileNetV2, KeepsChannelsLast) {

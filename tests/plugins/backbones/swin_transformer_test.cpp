@@ -38,19 +38,7 @@ TEST(SwinTransformer, MatchesMmsegWithANormForEachMapAndShiftsInASingleWindow) {
 }
 
 TEST(SwinTransformer, HasTorchvisionsNumberOfParameters) {
-  using Size = SwinTransformer::Size;
-  const auto golden = Golden::load("modern_backbones.txt");
-  for (const auto& [size, name] :
-       std::vector<std::pair<Size, std::string>>{{Size::kTiny, "tiny"},
-                                                 {Size::kSmall, "small"},
-                                                 {Size::kBase, "base"},
-                                                 {Size::kLarge, "large"}}) {
-    SwinTransformer::Options options;
-    options.size = size;
-    EXPECT_EQ(parameter_count(SwinTransformer(options)),
-              golden["swin_" + name + "/parameters"].item<int64_t>())
-        << name;
-  }
+  expect_parameter_counts<SwinTransformer>(Golden::load("modern_backbones.txt"), "swin");
 }
 
 TEST(SwinTransformer, HasTorchvisionsNamesAndShapesInItsOrder) {
@@ -76,15 +64,7 @@ TEST(SwinTransformer, BuildsNoStageAfterTheLastThatIsAskedFor) {
   SwinTransformer net(options);
   EXPECT_FALSE(net.named_parameters().contains("features.6.norm.weight"));
   EXPECT_FALSE(net.named_parameters().contains("norm.weight"));
-  fill(net);
-  fill(whole);
-  net.eval();
-  whole.eval();
-  const auto maps = net.forward(golden_images(kImages));
-  const auto all = whole.forward(golden_images(kImages));
-  ASSERT_EQ(maps.size(), 2);
-  EXPECT_TRUE(torch::equal(maps[0], all[0]));
-  EXPECT_TRUE(torch::equal(maps[1], all[2]));
+  expect_maps_of(whole, net, {0, 2}, kImages);
 }
 
 TEST(SwinTransformer, GivesTheSameForAnySizeSeenBefore) {
