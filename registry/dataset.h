@@ -37,6 +37,11 @@ class DNC_EXPORT Dataset {
   virtual Sample load(int64_t index) const = 0;
   virtual const ClassInfo& classes() const = 0;
   virtual Task task() const;
+  /// Sample::label without what costs most to load, where the data set knows it; else from load().
+  virtual int64_t label(int64_t index) const;
+  /// The sizes of the parts that the set is stored in, one after the other, where it is read best
+  /// in order (tar files); empty where any order costs the same.
+  virtual std::vector<int64_t> shards() const;
   /// What to call a sample in a report: its file, or "train-images-idx3-ubyte.gz #17".
   virtual std::string name(int64_t index) const = 0;
 };

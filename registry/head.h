@@ -18,10 +18,12 @@ inline constexpr int64_t kIgnoredLabel = -1;
 
 /// One training step as a head sees it.
 struct HeadStep {
-  torch::Tensor embeddings;  // [N, D, ...], with their graph in add_losses, detached in update
-  torch::Tensor scores;      // [N, classes, ...], what forward() made of them
-  torch::Tensor labels;      // int64 [N, ...]; kIgnoredLabel where there is none
-  int64_t step = 0;          // optimizer steps done before this one
+  torch::Tensor embeddings;     // [N, D, ...], with their graph in add_losses, detached in update
+  torch::Tensor scores;         // [N, classes, ...], what forward() made of them
+  torch::Tensor labels;         // int64 [N, ...]; kIgnoredLabel where there is none
+  int64_t step = 0;             // optimizer steps done before this one
+  torch::Tensor soft_labels{};  // float [N, classes] where images were mixed, else undefined;
+                                // `labels` then holds the class of the largest share
 };
 
 /// Named losses, each a scalar that is already weighted; training minimises their sum.

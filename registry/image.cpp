@@ -123,6 +123,8 @@ void convert_channels(const T* in, int64_t in_channels, int64_t pixels, T* out) 
 EncodedImage::~EncodedImage() = default;
 ImageReader::~ImageReader() = default;
 
+bool EncodedImage::decode_reduced(int64_t, const Box&, uint8_t*) const { return false; }
+
 Image::Image() = default;
 
 Image::Image(int64_t height, int64_t width, int64_t channels)

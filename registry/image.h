@@ -22,6 +22,10 @@ struct Box {
 /// How samples between pixels are found; the last two are Pillow's antialiased filters.
 enum class Interpolation { kNearest, kBilinear, kBicubic };
 
+/// How resize() decodes an image that was not decoded yet: whole, or reduced as far as its new size
+/// allows. That is faster for a large JPEG, and close to the exact result but not equal to it.
+enum class Decoding { kExact, kReduced };
+
 /// What lies beyond the edge of an image: one value for each channel, the nearest pixel, or the
 /// image mirrored at the centre of its outermost pixels (torchvision's "reflect").
 struct Border {
@@ -39,6 +43,10 @@ class DNC_EXPORT EncodedImage {
   /// Decodes `box` of the image to RGB, 3 bytes a pixel, rows top to bottom, without gaps, into
   /// `out` of box.height * box.width * 3 bytes. Throws DataError with the file's name.
   virtual void decode(const Box& box, uint8_t* out) const = 0;
+  /// The same of the image at 1/`factor` of its size, sides rounded up; `factor` is 2, 4 or 8, and
+  /// `box` counts in the smaller image's pixels, each the mean of the pixels that it stands for. At
+  /// a fraction of the cost where a format allows it (JPEG); false, with nothing done, elsewhere.
+  virtual bool decode_reduced(int64_t factor, const Box& box, uint8_t* out) const;
 };
 
 /// Pixels, height x width x channels, interleaved: uint8 from a file, or float32 once a transform
@@ -76,14 +84,16 @@ class DNC_EXPORT Image {
   /// The part inside `box`, which lies within the image. Of an image that is not decoded yet, only
   /// that part will be.
   Image crop(const Box& box) const;
-  /// The part inside `box`, which may reach beyond the image: crops, pads, or does both in one step.
+  /// The part inside `box`, which may reach beyond the image: crops, pads, or does both in one
+  /// step.
   Image crop(const Box& box, const Border& border) const;
   /// Mirrored left to right.
   Image flip() const;
   /// To another size, bit for bit as Pillow does it: first along the rows, then along the columns;
   /// uint8 is rounded after each. (Since 12.2 Pillow takes the columns first for some sizes, which
   /// changes the rounding; the recipes were published with the order above.)
-  Image resize(int64_t height, int64_t width, Interpolation interpolation) const;
+  Image resize(int64_t height, int64_t width, Interpolation interpolation,
+               Decoding decoding = Decoding::kExact) const;
   /// 1 channel to 3 equal ones, or 3 to 1 by ITU-R 601 luma (Pillow's "L").
   Image to_channels(int64_t channels) const;
 

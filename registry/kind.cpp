@@ -16,6 +16,8 @@ std::string kind_name(Kind kind) {
       return "dataset";
     case Kind::kTransform:
       return "transform";
+    case Kind::kBatchTransform:
+      return "batch_transform";
     case Kind::kMetric:
       return "metric";
     case Kind::kOptimizer:

@@ -13,6 +13,7 @@ class Head;
 class Loss;
 class Dataset;
 class Transform;
+class BatchTransform;
 class Metric;
 class Optimizer;
 class Schedule;
@@ -26,6 +27,7 @@ enum class Kind {
   kLoss,
   kDataset,
   kTransform,
+  kBatchTransform,
   kMetric,
   kOptimizer,
   kSchedule,
@@ -33,8 +35,9 @@ enum class Kind {
 };
 
 inline constexpr std::array kAllKinds = {
-    Kind::kBackbone,  Kind::kDecodeHead, Kind::kHead,      Kind::kLoss,     Kind::kDataset,
-    Kind::kTransform, Kind::kMetric,     Kind::kOptimizer, Kind::kSchedule, Kind::kHook};
+    Kind::kBackbone,  Kind::kDecodeHead,     Kind::kHead,   Kind::kLoss,      Kind::kDataset,
+    Kind::kTransform, Kind::kBatchTransform, Kind::kMetric, Kind::kOptimizer, Kind::kSchedule,
+    Kind::kHook};
 
 /// "backbone", "decode_head", ...: as in configs and on the command line.
 DNC_EXPORT std::string kind_name(Kind kind);
@@ -48,6 +51,7 @@ template <> struct KindOf<Head> { static constexpr Kind value = Kind::kHead; };
 template <> struct KindOf<Loss> { static constexpr Kind value = Kind::kLoss; };
 template <> struct KindOf<Dataset> { static constexpr Kind value = Kind::kDataset; };
 template <> struct KindOf<Transform> { static constexpr Kind value = Kind::kTransform; };
+template <> struct KindOf<BatchTransform> { static constexpr Kind value = Kind::kBatchTransform; };
 template <> struct KindOf<Metric> { static constexpr Kind value = Kind::kMetric; };
 template <> struct KindOf<Optimizer> { static constexpr Kind value = Kind::kOptimizer; };
 template <> struct KindOf<Schedule> { static constexpr Kind value = Kind::kSchedule; };

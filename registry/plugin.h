@@ -3,6 +3,7 @@
 #include <torch/version.h>
 
 #include "registry/backbone.h"
+#include "registry/batch_transform.h"
 #include "registry/context.h"
 #include "registry/dataset.h"
 #include "registry/decode_head.h"

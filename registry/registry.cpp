@@ -1,6 +1,7 @@
 #include "registry/registry.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "registry/error.h"
 #include "registry/text.h"
@@ -75,6 +76,8 @@ std::vector<std::pair<std::string, int64_t>> known_sizes(Kind kind, const Contex
   } else if (kind == Kind::kDecodeHead) {
     const auto channels = context.features.empty() ? 0 : context.features.back().channels;
     sizes = {{"num_classes", classes}, {"in_channels", channels}};
+  } else if (kind == Kind::kBackbone) {
+    sizes = {{"in_channels", 3}};
   }
   return sizes;
 }
@@ -91,9 +94,13 @@ void check_repeated(const Component& component, const Node& node, const Context&
     const auto* value = node.find(key);
     if (!value || std::find(own.begin(), own.end(), key) != own.end()) continue;
     if (!value->is_scalar() || value->scalar != std::to_string(size)) {
-      value->fail("is " + value->describe() + ", but the " +
-                  (key == "num_classes" ? "data has " : "features have ") + std::to_string(size) +
-                  "; leave the key out");
+      const char* owner = key == "num_classes"                ? "data has"
+                          : component.kind == Kind::kBackbone ? "images have"
+                                                              : "features have";
+      std::ostringstream message;
+      message << "is " << value->describe() << ", but the " << owner << ' ' << size
+              << "; leave the key out";
+      value->fail(message.str());
     }
   }
 }

@@ -175,6 +175,10 @@ class DNC_EXPORT Registrar {
     add<Transform, T>(std::move(name), std::move(summary), std::move(aliases));
   }
   template <typename T>
+  void batch_transform(std::string name, std::string summary, Names aliases = {}) {
+    add<BatchTransform, T>(std::move(name), std::move(summary), std::move(aliases));
+  }
+  template <typename T>
   void metric(std::string name, std::string summary, Names aliases = {}) {
     add<Metric, T>(std::move(name), std::move(summary), std::move(aliases));
   }

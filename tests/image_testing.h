@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -53,10 +56,32 @@ inline testing::AssertionResult is_same(const Image& actual, const Image& expect
   return testing::AssertionSuccess();
 }
 
+/// How far two images of one size are apart, in levels of 255.
+struct Difference {
+  double mean = 0;                // of the absolute differences
+  std::array<double, 3> shift{};  // of the differences of each channel, with their sign
+};
+inline Difference difference(const Image& actual, const Image& expected) {
+  EXPECT_EQ(actual.height(), expected.height());
+  EXPECT_EQ(actual.width(), expected.width());
+  EXPECT_EQ(actual.channels(), expected.channels());
+  if (actual.size() != expected.size()) return {255, {255, 255, 255}};
+  Difference found;
+  const auto pixels = static_cast<double>(actual.height() * actual.width());
+  for (int64_t i = 0; i < actual.size(); ++i) {
+    const double one = int{actual.pixels()[i]} - int{expected.pixels()[i]};
+    found.mean += std::abs(one) / static_cast<double>(actual.size());
+    found.shift[static_cast<size_t>(i % actual.channels())] += one / pixels;
+  }
+  return found;
+}
+
 /// A file in memory that notes what is decoded of it.
 class RecordingImage final : public EncodedImage {
  public:
-  explicit RecordingImage(Image image) : image_(std::move(image)) {}
+  /// `reduces`: it can be decoded at a part of its size.
+  explicit RecordingImage(Image image, bool reduces = false)
+      : image_(std::move(image)), reduces_(reduces) {}
 
   int64_t height() const override { return image_.height(); }
   int64_t width() const override { return image_.width(); }
@@ -65,11 +90,37 @@ class RecordingImage final : public EncodedImage {
     const Image part = image_.crop(box);
     std::copy_n(std::as_const(part).pixels(), part.size(), out);
   }
+  bool decode_reduced(int64_t factor, const Box& box, uint8_t* out) const override {
+    if (!reduces_) return false;
+    factors_.push_back(factor);
+    for (int64_t y = box.top; y < box.top + box.height; ++y) {
+      for (int64_t x = box.left; x < box.left + box.width; ++x) {
+        for (int64_t c = 0; c < 3; ++c) *out++ = mean_of(factor, y, x, c);
+      }
+    }
+    return true;
+  }
   const std::vector<Box>& decoded() const { return decoded_; }
+  const std::vector<int64_t>& factors() const { return factors_; }
 
  private:
+  uint8_t mean_of(int64_t factor, int64_t row, int64_t column, int64_t channel) const {
+    const int64_t bottom = std::min((row + 1) * factor, height());
+    const int64_t right = std::min((column + 1) * factor, width());
+    int64_t sum = 0;
+    for (int64_t y = row * factor; y < bottom; ++y) {
+      for (int64_t x = column * factor; x < right; ++x) {
+        sum += image_.pixels()[(y * width() + x) * 3 + channel];
+      }
+    }
+    const int64_t count = (bottom - row * factor) * (right - column * factor);
+    return static_cast<uint8_t>((sum + count / 2) / count);
+  }
+
   Image image_;
+  bool reduces_;
   mutable std::vector<Box> decoded_;
+  mutable std::vector<int64_t> factors_;
 };
 
 }  // namespace dnc

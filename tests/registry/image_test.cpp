@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "registry/error.h"
+#include "registry/random.h"
 #include "tests/image_testing.h"
 
 namespace dnc {
@@ -99,6 +100,86 @@ TEST(ImageTest, ResizeOfOneValueKeepsItAtAnyScale) {
 TEST(ImageTest, ResizeRefusesNothing) {
   EXPECT_THROW(Image(3, 3, 1).resize(0, 3, Interpolation::kNearest), std::invalid_argument);
   EXPECT_THROW(Image(0, 3, 1).resize(2, 2, Interpolation::kBilinear), std::invalid_argument);
+}
+
+// Brightness grows by one a pixel, to the right in red and downwards in green.
+Image ramps(int64_t height, int64_t width) {
+  Image image(height, width, 3);
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      uint8_t* const pixel = image.pixels() + (y * width + x) * 3;
+      pixel[0] = static_cast<uint8_t>(x);
+      pixel[1] = static_cast<uint8_t>(y);
+    }
+  }
+  return image;
+}
+
+TEST(ImageTest, ReducesAsFarAsTwiceTheNewSizeRemains) {
+  const Image whole = ramps(168, 240);
+  const auto factors = [&](int64_t height, int64_t width, Interpolation interpolation) {
+    const auto file = std::make_shared<RecordingImage>(whole, true);
+    Image(file).crop({3, 5, 160, 224}).resize(height, width, interpolation, Decoding::kReduced);
+    EXPECT_EQ(file->decoded().size() + file->factors().size(), 1U);
+    return file->factors();
+  };
+  EXPECT_THAT(factors(10, 14, Interpolation::kBilinear), ElementsAre(8));
+  EXPECT_THAT(factors(10, 15, Interpolation::kBilinear), ElementsAre(4));
+  EXPECT_THAT(factors(11, 14, Interpolation::kBicubic), ElementsAre(4));
+  EXPECT_THAT(factors(20, 28, Interpolation::kBilinear), ElementsAre(4));
+  EXPECT_THAT(factors(20, 29, Interpolation::kBilinear), ElementsAre(2));
+  EXPECT_THAT(factors(40, 56, Interpolation::kBilinear), ElementsAre(2));
+  EXPECT_THAT(factors(41, 56, Interpolation::kBilinear), ElementsAre());
+  EXPECT_THAT(factors(10, 14, Interpolation::kNearest), ElementsAre());  // mixes nothing
+}
+
+TEST(ImageTest, ReducedResizeDoesNotShift) {
+  const Image whole = ramps(251, 203);
+  Random random(1, Purpose::kAugment, 0, 0);
+  for (const auto filter : {Interpolation::kBilinear, Interpolation::kBicubic}) {
+    double right = 0;
+    double down = 0;
+    constexpr int kBoxes = 200;
+    for (int i = 0; i < kBoxes; ++i) {
+      const int64_t height = random.integer(100, whole.height() + 1);
+      const int64_t width = random.integer(100, whole.width() + 1);
+      const Box box{random.integer(0, whole.height() - height + 1),
+                    random.integer(0, whole.width() - width + 1), height, width};
+      const auto file = std::make_shared<RecordingImage>(whole, true);
+      const int64_t size = random.integer(5, 25);
+      const Image reduced =
+          Image(file).crop(box).resize(size, size + 1, filter, Decoding::kReduced);
+      ASSERT_EQ(file->factors().size(), 1U);
+      const Image exact = whole.crop(box).resize(size, size + 1, filter);
+      EXPECT_LT(difference(reduced, exact).mean, 0.75);
+      // The kernels are cut off at the edge, at slightly different places.
+      const Box inside{1, 1, size - 2, size - 1};
+      const auto found = difference(reduced.crop(inside), exact.crop(inside));
+      right += found.shift[0] / kBoxes;
+      down += found.shift[1] / kBoxes;
+    }
+    // A shift by one pixel of the file would be one level. The means of 2, 4 or 8 neighbours are
+    // all rounded up by half a level.
+    EXPECT_NEAR(right, 0.5, 0.05);
+    EXPECT_NEAR(down, 0.5, 0.05);
+  }
+}
+
+TEST(ImageTest, ReducedResizeIsExactWhereNothingCanBeReduced) {
+  const Image whole = test_picture("lazy", 90, 100, 3);
+  const Image expected = whole.resize(9, 10, Interpolation::kBilinear);
+  const auto resized = [](const Image& image) {
+    return image.resize(9, 10, Interpolation::kBilinear, Decoding::kReduced);
+  };
+  EXPECT_TRUE(is_same(resized(whole), expected));  // has its pixels
+  EXPECT_TRUE(is_same(resized(Image(std::make_shared<RecordingImage>(whole))), expected));
+  const auto file = std::make_shared<RecordingImage>(whole, true);
+  const Image decoded(file);
+  decoded.pixels();
+  EXPECT_TRUE(is_same(resized(decoded), expected));
+  EXPECT_THAT(file->factors(), ElementsAre());
+  EXPECT_FALSE(is_same(resized(Image(file)), expected));
+  EXPECT_TRUE(is_same(Image(file).resize(9, 10, Interpolation::kBilinear), expected));
 }
 
 TEST(ImageTest, RefusesSizesThatMakeNoSense) {

@@ -109,6 +109,11 @@ struct TestDecodeHead : DecodeHead {
   int64_t channels() const override { return 1; }
 };
 
+struct TestBackbone : Backbone {
+  Features forward(const torch::Tensor& images) override { return {images}; }
+  std::vector<FeatureShape> shapes() const override { return {{3, 1}}; }
+};
+
 class RegistryTest : public testing::Test {
  protected:
   RegistryTest() {
@@ -121,6 +126,7 @@ class RegistryTest : public testing::Test {
     registrar.head<TestHead>("Identity", "Gives the embeddings back.");
     registrar.head<OwnChannels>("OwnChannels", "Has an option called in_channels.");
     registrar.decode_head<TestDecodeHead>("Last", "The last feature map.");
+    registrar.backbone<TestBackbone>("Pixels", "The images themselves.");
   }
 
   // The value of the only key of a text.
@@ -148,7 +154,8 @@ TEST(Kinds, HaveNamesOfTheirOwn) {
   std::set<std::string> names;
   for (const auto kind : kAllKinds) names.insert(kind_name(kind));
   EXPECT_EQ(names, (std::set<std::string>{"backbone", "decode_head", "head", "loss", "dataset",
-                                          "transform", "metric", "optimizer", "schedule", "hook"}));
+                                          "transform", "batch_transform", "metric", "optimizer",
+                                          "schedule", "hook"}));
 }
 
 // ---- names --------------------------------------------------------------------------------------
@@ -292,6 +299,9 @@ TEST_F(RegistryTest, ARepeatedSizeMustAgree) {
   EXPECT_EQ(
       refusal<DecodeHead>("neck: {type: Last, in_channels: 32}\n"),
       "c.yaml:1:33: 'neck.in_channels' is '32', but the features have 512; leave the key out");
+  EXPECT_NO_THROW(build<Backbone>("body: {type: Pixels, in_channels: 3}\n"));
+  EXPECT_EQ(refusal<Backbone>("body: {type: Pixels, in_channels: 4}\n"),
+            "c.yaml:1:35: 'body.in_channels' is '4', but the images have 3; leave the key out");
 }
 
 TEST_F(RegistryTest, AnOptionOfThatNameBelongsToTheComponent) {
