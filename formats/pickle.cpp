@@ -1,17 +1,19 @@
-#include "host/weights/pickle.h"
+#include "formats/pickle.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cstring>
 #include <limits>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
-#include "registry/error.h"
+#include "formats/error.h"
+#include "formats/python_text.h"
 
 namespace dnc {
 namespace {
@@ -22,7 +24,6 @@ using Kind = PickleValue::Kind;
 constexpr size_t kMaxValues = 4'000'000;
 constexpr size_t kMaxLinks = 16'000'000;  // items of all lists and dicts together
 constexpr size_t kMaxRank = 64;           // LibTorch's own limit
-constexpr uint64_t kBuffer = 1 << 16;
 
 enum class Opcode : uint8_t {
   kMark = '(',
@@ -30,6 +31,15 @@ enum class Opcode : uint8_t {
   kPop = '0',
   kPopMark = '1',
   kDup = '2',
+  kFloat = 'F',
+  kInt = 'I',
+  kLong = 'L',
+  kString = 'S',
+  kUnicode = 'V',
+  kDict = 'd',
+  kGet = 'g',
+  kList = 'l',
+  kPut = 'p',
   kBinBytes = 'B',
   kShortBinBytes = 'C',
   kBinFloat = 'G',
@@ -66,6 +76,8 @@ enum class Opcode : uint8_t {
   kLong1 = 0x8a,
   kLong4 = 0x8b,
   kShortBinUnicode = 0x8c,
+  kBinUnicode8 = 0x8d,
+  kBinBytes8 = 0x8e,
   kEmptySet = 0x8f,
   kAddItems = 0x90,
   kFrozenSet = 0x91,
@@ -73,6 +85,7 @@ enum class Opcode : uint8_t {
   kStackGlobal = 0x93,
   kMemoize = 0x94,
   kFrame = 0x95,
+  kByteArray8 = 0x96,
 };
 
 struct TypeName {
@@ -107,20 +120,17 @@ class Machine {
       at_ = stream_.position();
       const auto opcode = read<Opcode>();
       if (opcode == Opcode::kStop) return pop();
-      if (!push_value(opcode) && !build_container(opcode) && !use_stack(opcode) &&
-          !use_object(opcode)) {
-        fail(fmt::format("opcode 0x{:02x} is none that torch.save writes",
-                         static_cast<unsigned>(opcode)));
+      if (!push_value(opcode) && !push_line(opcode) && !build_container(opcode) &&
+          !use_stack(opcode) && !use_object(opcode)) {
+        fail(fmt::format("opcode 0x{:02x} is none of plain data", static_cast<unsigned>(opcode)));
       }
     }
   }
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw CheckpointError(
-        fmt::format("{}: the pickle is wrong at byte {}: {}. Save the weights again with "
-                    "torch.save(model.state_dict(), FILE).",
-                    stream_.origin(), at_, what));
+    throw PickleError(
+        fmt::format("{}: the pickle is wrong at byte {}: {}.", stream_.origin(), at_, what));
   }
   void require(bool condition, const char* what) const {
     if (!condition) fail(what);
@@ -142,13 +152,29 @@ class Machine {
     return text;
   }
   std::string read_line() {
-    constexpr size_t kLongest = 1000;  // a name of Python
+    std::string line;
+    for (char c = read<char>(); c != '\n'; c = read<char>()) line += c;
+    return line;
+  }
+  std::string read_name() {
+    constexpr size_t kLongest = 1000;
     std::string line;
     for (char c = read<char>(); c != '\n'; c = read<char>()) {
       require(line.size() < kLongest, "a name of more than 1000 bytes");
       line += c;
     }
     return line;
+  }
+  // A number as text: of protocol 0.
+  template <typename T>
+  T read_number() {
+    const auto line = read_name();
+    const auto* end = line.data() + line.size();
+    if (line.ends_with('L')) --end;  // a long of Python 2
+    T number{};
+    const auto [stop, error] = std::from_chars(line.data(), end, number);
+    if (error != std::errc() || stop != end) fail(fmt::format("'{}' is no number", line));
+    return number;
   }
 
   // The stack.
@@ -249,15 +275,58 @@ class Machine {
       case Opcode::kBinString:
         push(make_text(Kind::kText, read_text(read<uint32_t>())));
         return true;
+      case Opcode::kBinUnicode8:
+        push(make_text(Kind::kText, read_text(read<uint64_t>())));
+        return true;
       case Opcode::kShortBinBytes:
         push(make_text(Kind::kBytes, read_text(read<uint8_t>())));
         return true;
       case Opcode::kBinBytes:
         push(make_text(Kind::kBytes, read_text(read<uint32_t>())));
         return true;
+      case Opcode::kBinBytes8:
+      case Opcode::kByteArray8:
+        push(make_text(Kind::kBytes, read_text(read<uint64_t>())));
+        return true;
       default:
         return false;
     }
+  }
+
+  // Values that protocol 0 writes as lines of text.
+  bool push_line(Opcode opcode) {
+    switch (opcode) {
+      case Opcode::kInt: {
+        const auto start = stream_.position();
+        const auto number = read_number<int64_t>();
+        // 01 and 00 are true and false: two digits and the end of the line.
+        const bool is_bool = (number == 0 || number == 1) && stream_.position() - start == 3;
+        push(is_bool ? shared(number ? true_ : false_, Kind::kBool, number) : make_integer(number));
+        return true;
+      }
+      case Opcode::kLong:
+        push(make_integer(read_number<int64_t>()));
+        return true;
+      case Opcode::kFloat: {
+        auto* value = make(Kind::kReal);
+        value->real = read_number<double>();
+        push(value);
+        return true;
+      }
+      case Opcode::kString:
+        push(make_text(Kind::kText, decoded(unquote_python(read_line()))));
+        return true;
+      case Opcode::kUnicode:
+        push(make_text(Kind::kText, decoded(unescape_python(read_line()))));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  std::string decoded(const std::optional<std::string>& text) const {
+    require(text.has_value(), "a text as Python does not write it");
+    return *text;
   }
 
   // Little-endian two's complement of any length.
@@ -280,9 +349,17 @@ class Machine {
         push(make(Kind::kDict));
         return true;
       case Opcode::kTuple:
+      case Opcode::kList:
       case Opcode::kFrozenSet:
         push(make_list(pop_to_mark()));
         return true;
+      case Opcode::kDict: {
+        const auto items = pop_to_mark();
+        auto* dict = make(Kind::kDict);
+        set_items(dict, items);
+        push(dict);
+        return true;
+      }
       case Opcode::kTuple1:
       case Opcode::kTuple2:
       case Opcode::kTuple3: {
@@ -362,6 +439,12 @@ class Machine {
       case Opcode::kLongBinPut:
         remember(read<uint32_t>());
         return true;
+      case Opcode::kPut:
+        remember(read_number<uint32_t>());
+        return true;
+      case Opcode::kGet:
+        push(recall(read_number<uint32_t>()));
+        return true;
       case Opcode::kMemoize:
         remember(memo_.size());
         return true;
@@ -389,8 +472,8 @@ class Machine {
   bool use_object(Opcode opcode) {
     switch (opcode) {
       case Opcode::kGlobal: {
-        const auto module = read_line();
-        push(make_text(Kind::kGlobal, module + "." + read_line()));
+        const auto module = read_name();
+        push(make_text(Kind::kGlobal, module + "." + read_name()));
         return true;
       }
       case Opcode::kStackGlobal: {
@@ -437,6 +520,7 @@ class Machine {
         name == "collections.Counter") {
       return make_dict(given);
     }
+    if (name == "_codecs.encode") return make_bytes(given);
     if (name == "torch._utils._rebuild_tensor_v2" || name == "torch._utils._rebuild_tensor") {
       return make_tensor(given, std::nullopt);
     }
@@ -475,6 +559,16 @@ class Machine {
       add_items(dict, pair->items);
     }
     return dict;
+  }
+
+  // Python 3 has no opcode for bytes before protocol 3: encode(TEXT, "latin1").
+  PickleValue* make_bytes(const std::vector<const PickleValue*>& given) {
+    require(given.size() == 2 && given[0]->is(Kind::kText) && given[1]->is(Kind::kText) &&
+                (given[1]->text == "latin1" || given[1]->text == "latin-1"),
+            "bytes need a text and 'latin1'");
+    const auto bytes = to_latin1(given[0]->text);
+    require(bytes.has_value(), "bytes with a character beyond Latin-1");
+    return make_text(Kind::kBytes, *bytes);
   }
 
   c10::ScalarType dtype_of(const PickleValue* value) const {
@@ -600,48 +694,11 @@ class Machine {
 
 }  // namespace
 
-ByteStream::ByteStream(std::string origin, uint64_t size, Fetch fetch)
-    : origin_(std::move(origin)), size_(size), fetch_(std::move(fetch)) {}
-
-ByteStream::ByteStream(std::string origin, std::string_view bytes)
-    : ByteStream(std::move(origin), bytes.size(),
-                 [bytes](uint64_t offset, void* data, uint64_t size) {
-                   std::memcpy(data, bytes.data() + offset, size);
-                 }) {}
-
-void ByteStream::need(uint64_t size) const {
-  if (size <= remaining()) return;
-  throw CheckpointError(fmt::format(
-      "{}: is cut short: {} more bytes are needed at byte {}, {} follow. Copy or download "
-      "it again.",
-      origin_, size, position_, remaining()));
-}
-
-void ByteStream::read(void* data, uint64_t size) {
-  need(size);
-  if (size > kBuffer) {
-    fetch_(position_, data, size);
-  } else if (size > 0) {
-    if (position_ < buffer_begin_ || position_ + size > buffer_begin_ + buffer_.size()) {
-      buffer_begin_ = position_;
-      buffer_.resize(std::min(kBuffer, remaining()));
-      fetch_(position_, buffer_.data(), buffer_.size());
-    }
-    std::memcpy(data, buffer_.data() + (position_ - buffer_begin_), size);
-  }
-  position_ += size;
-}
-
-void ByteStream::skip(uint64_t size) {
-  need(size);
-  position_ += size;
-}
-
 const PickleValue* PickleValue::find(std::string_view key) const {
   if (kind != Kind::kDict) return nullptr;
   for (size_t i = items.size(); i >= 2; i -= 2) {  // of two with one key the later counts
     const auto* name = items[i - 2];
-    if (name->is(Kind::kText) && name->text == key) return items[i - 1];
+    if ((name->is(Kind::kText) || name->is(Kind::kBytes)) && name->text == key) return items[i - 1];
   }
   return nullptr;
 }

@@ -1,4 +1,4 @@
-#include "host/weights/pickle.h"
+#include "formats/pickle.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "registry/error.h"
+#include "formats/error.h"
 #include "tests/temporary_folder.h"
 
 namespace dnc {
@@ -19,7 +19,6 @@ using namespace std::string_literals;
 using testing::HasSubstr;
 using Kind = PickleValue::Kind;
 
-const std::string kAdvice = ". Save the weights again with torch.save(model.state_dict(), FILE).";
 // A storage "0" of four floats, and a tensor [2, 2] in it, each as PyTorch writes it.
 const std::string kStorage =
     "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"s + "0X\3\0\0\0cpuK\4tQ"s;
@@ -31,15 +30,15 @@ const std::string kTensor = tensor("K\0(K\2K\2t(K\2K\1t"s);
 
 std::string rejection(const std::string& bytes) {
   ByteStream stream("x.pth", bytes);
-  return message_of<CheckpointError>([&] { const Pickle pickle(stream); });
+  return message_of<FormatError>([&] { const Pickle pickle(stream); });
 }
 
-/// What is wrong with these bytes, without the file and the advice.
+/// What is wrong with these bytes, without the file and the place.
 std::string reason(const std::string& bytes) {
   const auto message = rejection(bytes);
   const std::string begin = "x.pth: the pickle is wrong at byte ";
-  if (!message.starts_with(begin) || !message.ends_with(kAdvice)) return message;
-  const auto text = message.substr(0, message.size() - kAdvice.size());
+  if (!message.starts_with(begin) || !message.ends_with('.')) return message;
+  const auto text = message.substr(0, message.size() - 1);
   return text.substr(text.find(": ", begin.size()) + 2);
 }
 
@@ -71,6 +70,69 @@ TEST(Pickle, FindsTheLaterOfTwoValuesWithOneKey) {
   EXPECT_EQ(pickle.root().find("b"), nullptr);
 }
 
+// As Python 2 and 3 write them in protocol 0.
+TEST(Pickle, ReadsValuesThatAreLinesOfText) {
+  const auto bytes =
+      "(lp0\nI7\naI-12\naI01\naI00\naL123L\naF1.5\naS'it\\'s\\x00'\np1\nag1\na"
+      "V\\u20acx\xe9\na(dp2\nS'k'\nI1\nsa(I1\nI2\nta(S'k'\nI3\nda."s;
+  ByteStream stream("x", bytes);
+  const Pickle pickle(stream);
+  const auto& items = pickle.root().items;
+  ASSERT_EQ(items.size(), 12u);
+  EXPECT_EQ(items[0]->number, 7);
+  EXPECT_EQ(items[1]->number, -12);
+  EXPECT_TRUE(items[2]->is(Kind::kBool) && items[2]->number == 1);
+  EXPECT_TRUE(items[3]->is(Kind::kBool) && items[3]->number == 0);
+  EXPECT_EQ(items[4]->number, 123);
+  EXPECT_EQ(items[5]->real, 1.5);
+  EXPECT_EQ(items[6]->text, "it's\0"s);
+  EXPECT_EQ(items[7], items[6]);
+  EXPECT_EQ(items[8]->text, "\u20acx\u00e9");
+  EXPECT_EQ(items[9]->find("k")->number, 1);
+  EXPECT_EQ(items[10]->items.size(), 2u);
+  EXPECT_EQ(items[11]->find("k")->number, 3);
+}
+
+TEST(Pickle, RefusesLinesThatAreNoValues) {
+  EXPECT_EQ(reason("Iseven\n"), "'seven' is no number");
+  EXPECT_EQ(reason("I99999999999999999999\n"), "'99999999999999999999' is no number");
+  EXPECT_EQ(reason("L\n"), "'' is no number");
+  EXPECT_EQ(reason("F1.5.2\n"), "'1.5.2' is no number");
+  EXPECT_EQ(reason("S'open\n"), "a text as Python does not write it");
+  EXPECT_EQ(reason("V\\u12\n"), "a text as Python does not write it");
+  EXPECT_EQ(reason("g7\n"), "memo 7 is used before it is set");
+  EXPECT_EQ(reason("Np-1\n"), "'-1' is no number");
+  EXPECT_EQ(reason("(Nd"), "a key of a dict without a value");
+  EXPECT_EQ(reason("l"), "a mark is needed, there is none");
+}
+
+TEST(Pickle, ReadsBytesOfEachProtocol) {
+  const std::vector<std::string> all{
+      "C\2\xff\0."s,                                                  // 3
+      "\x8e\2\0\0\0\0\0\0\0\xff\0."s,                                 // 4, long
+      "\x96\2\0\0\0\0\0\0\0\xff\0."s,                                 // 5, a bytearray
+      "c_codecs\nencode\n(V\xff\\u0000\nVlatin1\ntR."s,               // 0, of Python 3
+      "c_codecs\nencode\nX\3\0\0\0\xc3\xbf\0X\6\0\0\0latin1\x86R."s,  // 2, of Python 3
+  };
+  for (const auto& bytes : all) {
+    ByteStream stream("x", bytes);
+    const Pickle pickle(stream);
+    EXPECT_TRUE(pickle.root().is(Kind::kBytes));
+    EXPECT_EQ(pickle.root().text, "\xff\0"s);
+  }
+  EXPECT_EQ(reason("c_codecs\nencode\n(V\\u20ac\nVlatin1\ntR"),
+            "bytes with a character beyond Latin-1");
+  EXPECT_EQ(reason("c_codecs\nencode\n(Vx\nVrot13\ntR"), "bytes need a text and 'latin1'");
+  EXPECT_EQ(reason("\x8e\xff\xff\xff\xff\xff\xff\xff\xff"s + "abc"),
+            "a text of 18446744073709551615 bytes, but only 3 follow");
+}
+
+TEST(Pickle, FindsKeysOfBytesToo) {
+  const auto bytes = "}C\1aK\1s."s;
+  ByteStream stream("x", bytes);
+  EXPECT_EQ(Pickle(stream).root().find("a")->number, 1);
+}
+
 TEST(Pickle, DescribesTensorsWithTheirStorage) {
   const auto bytes = kTensor + ".";
   ByteStream stream("x", bytes);
@@ -93,22 +155,21 @@ TEST(Pickle, CallsNothingAndKeepsTheName) {
 }
 
 TEST(Pickle, RefusesEveryOpcodeThatIsNotOnTheList) {
-  const std::set<unsigned char> known{'(',  '.',  '0',  '1',  '2',  'B',  'C',  'G',  'J',  'K',
-                                      'M',  'N',  'Q',  'R',  'T',  'U',  'X',  'a',  'b',  'c',
-                                      'e',  'h',  'j',  'q',  'r',  's',  't',  'u',  '}',  ']',
-                                      ')',  0x80, 0x81, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8b,
-                                      0x8c, 0x8f, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95};
+  const std::set<unsigned char> known{
+      '(',  '.',  '0',  '1',  '2',  'B',  'C',  'F',  'G',  'I',  'J',  'K',  'L',  'M',  'N',
+      'Q',  'R',  'S',  'T',  'U',  'V',  'X',  'a',  'b',  'c',  'd',  'e',  'g',  'h',  'j',
+      'l',  'p',  'q',  'r',  's',  't',  'u',  '}',  ']',  ')',  0x80, 0x81, 0x85, 0x86, 0x87,
+      0x88, 0x89, 0x8a, 0x8b, 0x8c, 0x8d, 0x8e, 0x8f, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96};
   for (int byte = 0; byte < 256; ++byte) {
     const auto opcode = static_cast<unsigned char>(byte);
     char hex[8];
     std::snprintf(hex, sizeof hex, "0x%02x", byte);
-    const auto expected = "opcode "s + hex + " is none that torch.save writes";
+    const auto expected = "opcode "s + hex + " is none of plain data";
     const std::string bytes(1, static_cast<char>(opcode));
     EXPECT_EQ(reason(bytes) == expected, !known.contains(opcode)) << hex;
   }
-  EXPECT_EQ(
-      rejection("\x80\2Nivalue"),
-      "x.pth: the pickle is wrong at byte 3: opcode 0x69 is none that torch.save writes" + kAdvice);
+  EXPECT_EQ(rejection("\x80\2Nivalue"),
+            "x.pth: the pickle is wrong at byte 3: opcode 0x69 is none of plain data.");
 }
 
 TEST(Pickle, RefusesWhatEndsEarly) {
@@ -202,8 +263,7 @@ TEST(Pickle, TakesCirclesAndDeepNestingWithoutRecursion) {
   EXPECT_EQ(rejection(std::string(1'000'000, ']') + std::string(999'999, 'a') + "."), "");
   EXPECT_EQ(rejection(std::string(1'000'000, '(') + "."),
             "x.pth: the pickle is wrong at byte "
-            "1000000: a value is needed, the stack has none" +
-                kAdvice);
+            "1000000: a value is needed, the stack has none.");
 }
 
 TEST(Pickle, LimitsWhatAFileCanCost) {

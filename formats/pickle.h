@@ -4,42 +4,15 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "formats/byte_stream.h"
+
 namespace dnc {
-
-/// Bytes of unknown origin, read from front to back.
-class ByteStream {
- public:
-  /// Reads `size` bytes at `offset` into `data`; throws an Error where it cannot.
-  using Fetch = std::function<void(uint64_t offset, void* data, uint64_t size)>;
-
-  ByteStream(std::string origin, uint64_t size, Fetch fetch);
-  /// Over bytes that outlive it.
-  ByteStream(std::string origin, std::string_view bytes);
-
-  /// Throws CheckpointError, which begins with the origin, where fewer bytes are left.
-  void read(void* data, uint64_t size);
-  void skip(uint64_t size);
-  uint64_t position() const { return position_; }
-  uint64_t remaining() const { return size_ - position_; }
-  const std::string& origin() const { return origin_; }
-
- private:
-  void need(uint64_t size) const;
-
-  std::string origin_;
-  uint64_t size_;
-  Fetch fetch_;
-  uint64_t position_ = 0;
-  std::vector<char> buffer_;  // bytes from buffer_begin_ on: pickles are read byte by byte
-  uint64_t buffer_begin_ = 0;
-};
 
 /// The memory behind one or more tensors of a pickle. Its bytes are elsewhere in the file.
 struct PickledStorage {
@@ -67,7 +40,7 @@ struct PickleValue {
     kInteger,  // number
     kLong,     // text: an integer beyond 64 bits, its bytes
     kReal,     // real
-    kText,     // text
+    kText,     // text: UTF-8, or what Python 2 calls a str, which may be any bytes
     kBytes,    // text
     kList,     // items; also a tuple or a set
     kDict,     // items: key, value, key, value, ...
@@ -86,20 +59,21 @@ struct PickleValue {
   std::unique_ptr<PickledStorage> storage;
 
   bool is(Kind other) const { return kind == other; }
-  /// The value of a text key of a dict; nullptr where there is none, or where this is no dict.
+  /// The value of a key of a dict, which may be text or bytes; nullptr where there is none, or
+  /// where this is no dict.
   const PickleValue* find(std::string_view key) const;
 };
 
 /// What one pickle describes, read without executing any of it.
 ///
-/// The opcodes that torch.save writes are known, in the pickle protocols 2 to 5; others are
-/// refused. Of the callables that a pickle may name, those that build tensors and plain containers
-/// are followed, by code of our own. Any other becomes an inert kObject that only has a name:
-/// nothing is imported or called. Values may refer to each other in circles.
+/// The opcodes of plain data are known, in the protocols 0 to 5; those that look for classes or
+/// objects elsewhere are refused. Of the callables that a pickle may name, those that build tensors
+/// and plain containers are followed, and the one by which Python 3 writes bytes in old protocols,
+/// by code of our own. Any other becomes an inert kObject that only has a name: nothing is imported
+/// or called. Values may refer to each other in circles.
 ///
 /// Each size, index and count of the file is checked, and what a file of some length can cost in
-/// memory and time is bounded. Throws CheckpointError: "ORIGIN: the pickle is wrong at byte N:
-/// ...".
+/// memory and time is bounded. Throws PickleError, and FormatError where the bytes end early.
 class Pickle {
  public:
   /// Reads from where the stream stands up to the end of one pickle.
