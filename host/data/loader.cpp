@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <numeric>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// A stream of random numbers is of an index of 48 bits and a repeat.
+constexpr int kIndexBits = 48;
+constexpr int64_t kMaxRepeats = 1000;
+
 void check(const LoaderOptions& options, int64_t size) {
   const auto at_least = [](const char* name, int64_t value, int64_t low) {
     if (value < low) throw OptionError(name, fmt::format("is {}, must be at least {}", value, low));
@@ -27,6 +32,12 @@ void check(const LoaderOptions& options, int64_t size) {
   at_least("workers", options.workers, 0);
   at_least("prefetch", options.prefetch, 1);
   at_least("max_bad_samples", options.max_bad_samples, 0);
+  at_least("shuffle_buffer", options.shuffle_buffer, 1);
+  at_least("repeats", options.repeats, 1);
+  if (options.repeats > kMaxRepeats) {
+    throw OptionError("repeats",
+                      fmt::format("is {}, must be at most {}", options.repeats, kMaxRepeats));
+  }
   if (options.ranks < 1 || options.rank < 0 || options.rank >= options.ranks) {
     throw OptionError("rank", fmt::format("rank {} of {}", options.rank, options.ranks));
   }
@@ -42,9 +53,15 @@ void check(const LoaderOptions& options, int64_t size) {
   }
 }
 
-Sampler make_sampler(const LoaderOptions& options, int64_t size) {
+Sampler make_sampler(const LoaderOptions& options, const Dataset& dataset) {
   Sampler sampler;
-  sampler.size = size;
+  sampler.size = dataset.size();
+  sampler.shards = dataset.shards();
+  const auto stored = std::accumulate(sampler.shards.begin(), sampler.shards.end(), int64_t{0});
+  TORCH_CHECK(sampler.shards.empty() || stored == sampler.size, "the data set has ", sampler.size,
+              " samples, but its shards have ", stored);
+  sampler.shuffle_buffer = options.shuffle_buffer;
+  sampler.repeats = options.repeats;
   sampler.batch_size = options.batch_size;
   sampler.shuffle = options.shuffle;
   sampler.drop_last = options.drop_last;
@@ -84,7 +101,7 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset,
     : dataset_(std::move(dataset)),
       transforms_(std::move(transforms)),
       options_(options),
-      sampler_(make_sampler(options, dataset_->size())),
+      sampler_(make_sampler(options, *dataset_)),
       window_(std::max(options.prefetch, options.workers)) {
   check(options, dataset_->size());
   for (int64_t i = 0; i < options.workers; ++i) {
@@ -195,7 +212,7 @@ Loader::Made Loader::make(int64_t batch, const std::stop_token& stop) const {
 Batch Loader::build(int64_t batch, const std::stop_token& stop, std::vector<BadSample>& bad) const {
   const auto slice = sampler_.slice(batch);
   if (slice.size() == 0) return empty_batch(dataset_->task());
-  BatchBuilder builder(*dataset_, slice.size(), options_.pin);
+  BatchBuilder builder(*dataset_, slice.size(), options_.pin, options_.free_label_size);
   for (int64_t position = slice.first; position < slice.last; ++position) {
     if (abandoned_ || stop.stop_requested()) return {};
     if (options_.replace_bad) {
@@ -216,15 +233,15 @@ Sample Loader::load_good(int64_t position, std::vector<BadSample>& bad) const {
     if (tried > 0) ignore(*sample);
     return std::move(*sample);
   }
-  throw DataError(fmt::format("{}; and none of the {} samples is good", bad.front().reason,
-                              sampler_.size));
+  throw DataError(
+      fmt::format("{}; and none of the {} samples is good", bad.front().reason, sampler_.size));
 }
 
 // Nothing for a damaged sample, which is noted. Throws where those are more than may be.
 std::optional<Sample> Loader::load_if_good(int64_t position, std::vector<BadSample>& bad) const {
   const int64_t index = order_[static_cast<size_t>(position)];
   try {
-    return load(index);
+    return load(index, sampler_.repeat(position));
   } catch (const DataError& error) {
     const auto known = std::any_of(bad.begin(), bad.end(),
                                    [&](const auto& other) { return other.index == index; });
@@ -236,12 +253,12 @@ std::optional<Sample> Loader::load_if_good(int64_t position, std::vector<BadSamp
 
 // With all its pixels decoded, so that a damaged file is found here. Every error but those of the
 // program itself (of memory, of options) names the sample.
-Sample Loader::load(int64_t index) const {
+Sample Loader::load(int64_t index, int64_t repeat) const {
   try {
     auto sample = dataset_->load(index);
     sample.index = index;
     Random random(options_.seed, Purpose::kAugment, static_cast<uint64_t>(epoch_),
-                  static_cast<uint64_t>(index));
+                  static_cast<uint64_t>(index) | static_cast<uint64_t>(repeat) << kIndexBits);
     for (const auto& transform : transforms_) transform->apply(sample, random);
     if (!sample.image.is_float()) std::as_const(sample.image).pixels();
     if (!sample.labels.empty()) std::as_const(sample.labels).pixels();

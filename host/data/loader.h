@@ -25,13 +25,16 @@ struct LoaderOptions {
   int64_t workers = 0;     // threads; 0 = next() does the work itself
   int64_t prefetch = 2;    // batches made ahead of the consumer; at least one a worker
   bool shuffle = false;
+  int64_t shuffle_buffer = 10'000;  // samples, where the data set is in shards (see Sampler)
+  int64_t repeats = 1;              // of each sample in a row, each with its own augmentation
   bool drop_last = false;
   uint64_t seed = 0;  // of the order, and of what the transforms do
   int64_t rank = 0;
   int64_t ranks = 1;
-  int64_t max_bad_samples = 0;  // damaged samples that do not stop the run
-  bool replace_bad = true;      // by the next good one; else their batch is smaller, or even empty
-  bool pin = false;             // page-locked batches; needs a GPU
+  int64_t max_bad_samples = 0;   // damaged samples that do not stop the run
+  bool replace_bad = true;       // by the next good one; else their batch is smaller, or even empty
+  bool free_label_size = false;  // label images of another size than their images (evaluation)
+  bool pin = false;              // page-locked batches; needs a GPU
 };
 
 /// A sample that could not be loaded.
@@ -45,6 +48,8 @@ std::string bad_samples_text(const std::string& split, const std::vector<BadSamp
 
 /// Samples of a data set, through the transforms, to batches in a fixed order: the same batches for
 /// any number of workers, and after start(e, b) the same as after b calls of next() from start(e).
+///
+/// What the transforms do to a sample depends on (seed, epoch, index, repeat) alone.
 ///
 /// A damaged sample (DataError from the data set, a transform or the decoder) stops the epoch, or
 /// counts as bad while there are no more than `max_bad_samples` different ones in all epochs. Then
@@ -93,7 +98,7 @@ class Loader {
   Batch build(int64_t batch, const std::stop_token& stop, std::vector<BadSample>& bad) const;
   Sample load_good(int64_t position, std::vector<BadSample>& bad) const;
   std::optional<Sample> load_if_good(int64_t position, std::vector<BadSample>& bad) const;
-  Sample load(int64_t index) const;
+  Sample load(int64_t index, int64_t repeat) const;
   Made take();
   void count_bad(const std::vector<BadSample>& bad);
 

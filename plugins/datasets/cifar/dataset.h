@@ -7,9 +7,9 @@
 
 namespace dnc {
 
-/// CIFAR-10 (Krizhevsky 2009) from its binary files: 32 x 32 RGB pictures, read once. A record is
-/// a label and 3 planes of 32 x 32 bytes. The files lie in `root` or in its folder
-/// cifar-10-batches-bin, as the archive unpacks.
+/// CIFAR-10 (Krizhevsky 2009): 32 x 32 RGB pictures, read once, from the binary files or those for
+/// Python, whichever are there. The files lie in `root` or in its folder cifar-10-batches-bin or
+/// cifar-10-batches-py, as the archives unpack.
 class Cifar10 final : public ResidentDataset {
  public:
   struct Options {

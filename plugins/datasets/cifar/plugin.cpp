@@ -4,7 +4,7 @@
 
 DNC_PLUGIN(registrar) {
   registrar.dataset<dnc::Cifar10>(
-      "CIFAR10", "CIFAR-10: 32 x 32 colour pictures of 10 classes, from its binary files.");
+      "CIFAR10", "CIFAR-10: 32 x 32 colour pictures of 10 classes, from either archive.");
   registrar.dataset<dnc::Cifar100>(
-      "CIFAR100", "CIFAR-100: the same with 100 classes in 20 groups, from its binary files.");
+      "CIFAR100", "CIFAR-100: the same with 100 classes in 20 groups, from either archive.");
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <sstream>
 #include <unordered_map>
 
 #include "registry/error.h"
@@ -56,19 +57,20 @@ std::vector<uint8_t> read_bytes(const std::filesystem::path& path, const std::st
   return bytes;
 }
 
-std::vector<std::string> read_lines(const std::filesystem::path& path, const std::string& advice) {
+std::string read_text(const std::filesystem::path& path, const std::string& advice) {
   const int64_t size = file_size(path, advice);
   if (size > kMaxTextBytes) {
     throw DataError(fmt::format("{}: {} bytes are too many for a text file of names (limit {})",
                                 path.string(), size, kMaxTextBytes));
   }
-  errno = 0;
-  std::ifstream file(path);
-  if (!file) {
-    throw DataError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
-  }
+  const auto bytes = read_bytes(path, advice);
+  return {bytes.begin(), bytes.end()};
+}
+
+std::vector<std::string> read_lines(const std::filesystem::path& path, const std::string& advice) {
+  std::istringstream text(read_text(path, advice));
   std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(text, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     lines.push_back(std::move(line));
   }

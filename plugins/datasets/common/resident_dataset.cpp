@@ -22,6 +22,10 @@ Sample ResidentDataset::load(int64_t index) const {
 
 const ClassInfo& ResidentDataset::classes() const { return pictures_.classes; }
 
+int64_t ResidentDataset::label(int64_t index) const {
+  return pictures_.labels[static_cast<size_t>(kept_.at(static_cast<size_t>(index)))];
+}
+
 std::string ResidentDataset::name(int64_t index) const {
   int64_t number = kept_.at(static_cast<size_t>(index));
   auto file = pictures_.files.begin();

@@ -32,6 +32,7 @@ class ResidentDataset : public Dataset {
   int64_t size() const override;
   Sample load(int64_t index) const override;
   const ClassInfo& classes() const override;
+  int64_t label(int64_t index) const override;
   /// "data_batch_1.bin #17": the file and the number of the picture in it, from 0.
   std::string name(int64_t index) const override;
 

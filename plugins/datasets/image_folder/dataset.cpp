@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "plugins/datasets/common/files.h"
+#include "plugins/datasets/common/labels.h"
 #include "registry/error.h"
 
 namespace dnc {
@@ -11,21 +11,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> class_names(const ImageFolder::Options& options) {
-  if (!options.classes.empty() && !options.class_file.empty()) {
-    throw OptionError("class_file", "is given beside `classes`; leave one of them out");
-  }
-  if (!options.class_file.empty()) return read_class_names(options.class_file.value);
-  check_class_names(options.classes, "classes");
-  return options.classes;
-}
-
 Listing find_images(const ImageFolder::Options& options) {
-  const auto classes = class_names(options);
+  const auto classes = class_names(options.classes, options.class_file);
   if (!options.list.empty()) {
     const fs::path list(options.list.value);
     const auto root = options.root.empty() ? list.parent_path() : fs::path(options.root.value);
-    return read_list(list, root, classes);
+    return read_list(list, root, classes, options.columns);
   }
   if (options.root.empty()) {
     throw OptionError("root", "is missing: the folder with one folder of images for each class");
@@ -41,9 +32,13 @@ void ImageFolder::Options::fields(Fields& f) {
     "(default: beside the list).")
       .alias("data_prefix");
   f("list", list,
-    "Text file with lines PATH LABEL, or PATH<TAB>CLASS where a name has spaces in it. A label is "
-    "the name of a class, or its number from 0.")
+    "Text file with lines PATH LABEL, or PATH<TAB>CLASS where a name has spaces in it; or a .csv, "
+    "or a .jsonl with one object a line. A label is the name of a class, or its number from 0.")
       .alias("ann_file");
+  f("columns", columns.names, "Of a .csv the columns with path and label, of a .jsonl the keys.")
+      .length(2, 2);
+  f("header", columns.header,
+    "A .csv begins with the names of its columns; else path and label are the first two.");
   f("classes", classes,
     "Names of the classes in the order of their labels; without `list`, only these folders.");
   f("class_file", class_file, "The same from a text file, one name a line.");
@@ -72,6 +67,8 @@ Sample ImageFolder::load(int64_t index) const {
   sample.image = images_.open(files_[static_cast<size_t>(index)]);
   return sample;
 }
+
+int64_t ImageFolder::label(int64_t index) const { return labels_.at(static_cast<size_t>(index)); }
 
 std::string ImageFolder::name(int64_t index) const { return files_.at(static_cast<size_t>(index)); }
 

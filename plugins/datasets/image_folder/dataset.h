@@ -18,6 +18,7 @@ class ImageFolder final : public Dataset {
   struct Options {
     Path root;
     Path list;
+    ListColumns columns;
     std::vector<std::string> classes;
     Path class_file;
     ImageFilter filter{{".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}};
@@ -29,6 +30,7 @@ class ImageFolder final : public Dataset {
   int64_t size() const override;
   Sample load(int64_t index) const override;
   const ClassInfo& classes() const override { return classes_; }
+  int64_t label(int64_t index) const override;
   /// The path of the file.
   std::string name(int64_t index) const override;
 

@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
-#include <map>
-#include <optional>
 #include <set>
+#include <string_view>
 #include <system_error>
+#include <unordered_map>
 
-#include "plugins/datasets/common/files.h"
+#include "plugins/datasets/common/labels.h"
 #include "registry/error.h"
 #include "registry/text.h"
 
@@ -18,8 +17,6 @@ namespace dnc {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kMaxClasses = 1'000'000;
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -78,39 +75,8 @@ void list_one_class(const fs::path& folder, int64_t label, const ImageFilter& fi
   listing.labels.resize(listing.files.size(), label);
 }
 
-struct Line {
-  size_t number = 0;  // from 1
-  std::string path;
-  std::string label;
-};
-
-std::optional<int64_t> whole_number(const std::string& text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::vector<Line> parse(const fs::path& list) {
-  std::vector<Line> lines;
-  size_t number = 0;
-  for (const auto& text : read_lines(list, "set `list` to a text file with lines PATH LABEL")) {
-    ++number;
-    if (text.find_first_not_of(" \t") == std::string::npos) continue;
-    const auto tab = text.rfind('\t');
-    const auto cut = tab != std::string::npos ? tab : text.rfind(' ');
-    if (cut == std::string::npos || cut == 0 || cut + 1 == text.size()) {
-      throw DataError(fmt::format("{}:{}: '{}' is no line of the form PATH LABEL", list.string(),
-                                  number, text.substr(0, 200)));
-    }
-    lines.push_back({number, text.substr(0, cut), text.substr(cut + 1)});
-  }
-  if (lines.empty()) throw DataError(list.string() + ": empty; expected lines PATH LABEL");
-  return lines;
-}
-
 // The classes of a list that come with it: its names, sorted, or all numbers up to the largest.
-std::vector<std::string> classes_of(const fs::path& list, const std::vector<Line>& lines) {
+std::vector<std::string> classes_of(const fs::path& list, const std::vector<ListLine>& lines) {
   std::set<std::string> names;
   int64_t largest = -1;
   bool numbers = true;
@@ -126,9 +92,7 @@ std::vector<std::string> classes_of(const fs::path& list, const std::vector<Line
     largest = std::max(largest, *value);
   }
   if (!numbers) return {names.begin(), names.end()};
-  std::vector<std::string> classes;
-  for (int64_t i = 0; i <= largest; ++i) classes.push_back(std::to_string(i));
-  return classes;
+  return numbered_classes(largest + 1);
 }
 
 }  // namespace
@@ -163,28 +127,23 @@ Listing list_class_folders(const fs::path& root, const std::vector<std::string>&
 }
 
 Listing read_list(const fs::path& list, const fs::path& root,
-                  const std::vector<std::string>& classes) {
-  const auto lines = parse(list);
+                  const std::vector<std::string>& classes, const ListColumns& columns) {
+  const auto lines = read_list_lines(list, columns);
   Listing listing;
   listing.classes = classes.empty() ? classes_of(list, lines) : classes;
-  std::map<std::string, int64_t> label_of;
-  for (const auto& name : listing.classes) {
-    label_of.emplace(name, static_cast<int64_t>(label_of.size()));
-  }
-  const auto count = static_cast<int64_t>(listing.classes.size());
+  const LabelParser labels(listing.classes);
+  std::unordered_map<std::string_view, size_t> seen;  // the line of each path
   for (const auto& line : lines) {
-    const auto named = label_of.find(line.label);
-    const auto label = named != label_of.end() ? named->second : whole_number(line.label);
-    if (!label) {
-      throw DataError(fmt::format("{}:{}: no class is called '{}'{}", list.string(), line.number,
-                                  line.label, suggestion(line.label, listing.classes)));
-    }
-    if (*label < 0 || *label >= count) {
-      throw DataError(fmt::format("{}:{}: label {} is not within the {} classes (0 to {})",
-                                  list.string(), line.number, *label, count, count - 1));
+    const auto where = fmt::format("{}:{}", list.string(), line.number);
+    listing.labels.push_back(labels.parse(line.label, where));
+    const auto [first, is_new] = seen.emplace(line.path, line.number);
+    if (!is_new) {
+      throw DataError(
+          fmt::format("{}: {} is in line {} as well; the data sets ClassBalanced and "
+                      "Repeat show samples more often",
+                      where, line.path, first->second));
     }
     listing.files.push_back((root / line.path).string());
-    listing.labels.push_back(*label);
   }
   // One look tells whether `root` is right; a look at every file would take minutes on some disks.
   if (!fs::exists(listing.files.front())) {

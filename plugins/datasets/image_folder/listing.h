@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "plugins/datasets/image_folder/list_file.h"
+
 namespace dnc {
 
 /// Image files with their labels, and the names of the classes.
@@ -27,11 +29,11 @@ struct ImageFilter {
 Listing list_class_folders(const std::filesystem::path& root,
                            const std::vector<std::string>& classes, const ImageFilter& filter);
 
-/// Lines "PATH LABEL", or "PATH<TAB>CLASS" where a class name has spaces in it; paths are relative
-/// to `root`. A label is the name of a class, or its number from 0. Where `classes` is empty, the
-/// classes are the names in the list in their order, or the numbers up to the largest. Throws
-/// DataError, which begins with the file and line.
+/// The files of a list, whose paths are relative to `root` (see ListLine). A label is the name of a
+/// class, or its number from 0. Where `classes` is empty, the classes are the names in the list in
+/// their order, or the numbers up to the largest. Throws DataError, which begins with the file and
+/// line, also where a path comes twice.
 Listing read_list(const std::filesystem::path& list, const std::filesystem::path& root,
-                  const std::vector<std::string>& classes);
+                  const std::vector<std::string>& classes, const ListColumns& columns);
 
 }  // namespace dnc

@@ -4,6 +4,6 @@
 
 DNC_PLUGIN(registrar) {
   registrar.dataset<dnc::ImageFolder>(
-      "ImageFolder",
-      "Image files in one folder for each class, or in a list, decoded when needed.");
+      "ImageFolder", "Image files in one folder for each class, or in a list, decoded when needed.",
+      {"ImageNet"});
 }

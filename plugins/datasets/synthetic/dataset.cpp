@@ -14,6 +14,7 @@
 namespace dnc {
 namespace {
 
+constexpr uint8_t kIgnoredPixel = 255;
 constexpr double kTwoPi = 2 * std::numbers::pi;
 
 // Rings across the picture: from 2 for the first class to 6 for the last, which 20 pixels can show.
@@ -33,6 +34,12 @@ std::array<double, 3> swing(int64_t label, int64_t channels) {
   }
   return colour;
 }
+
+// The rings of a class: bytes as a function of the distance from their middle.
+struct Rings {
+  double frequency;
+  std::array<double, 3> colour;
+};
 
 // One byte at a time out of the 32-bit numbers.
 class Bytes {
@@ -66,10 +73,16 @@ void SyntheticDataset::Options::fields(Fields& f) {
       .between(0, 1);
   f("seed", seed, "Seed of the pictures.").at_least(0);
   split_field(f, split);
+  f.choice("task", task, {{"images", Task::kImages}, {"pixels", Task::kPixels}},
+           "What has a label: each picture, or each of its pixels.");
 }
 
 SyntheticDataset::SyntheticDataset(const Options& options) : options_(options) {
   if (options.channels == 2) throw OptionError("channels", "must be 1 or 3, not 2");
+  if (options.task == Task::kPixels && options.classes > kIgnoredPixel) {
+    throw OptionError("classes", fmt::format("is {}, but label images have at most {}",
+                                             options.classes, kIgnoredPixel));
+  }
   for (int64_t i = 0; i < options.classes; ++i) {
     classes_.names.push_back(fmt::format("class {}", i));
   }
@@ -79,7 +92,8 @@ Sample SyntheticDataset::load(int64_t index) const {
   if (index < 0 || index >= options_.length) throw std::out_of_range("SyntheticDataset::load");
   Sample sample;
   sample.index = index;
-  sample.label = index % options_.classes;
+  sample.label = label(index);
+  const int64_t first = index % options_.classes;
   sample.image = Image(options_.size, options_.size, options_.channels);
 
   // The splits are different epochs of the one stream.
@@ -89,8 +103,19 @@ Sample SyntheticDataset::load(int64_t index) const {
   const double top = random.uniform(0.2, 0.8) * side;
   const double left = random.uniform(0.2, 0.8) * side;
   const double phase = random.uniform(0, kTwoPi);
-  const double frequency = kTwoPi * ring_count(sample.label, options_.classes) / side;
-  const auto colour = swing(sample.label, options_.channels);
+  const auto rings_of = [&](int64_t label) {
+    return Rings{kTwoPi * ring_count(label, options_.classes) / side,
+                 swing(label, options_.channels)};
+  };
+  const Rings left_rings = rings_of(first);
+  Rings right_rings = left_rings;
+  int64_t border = options_.size;  // the column from which on the second class is seen
+  if (options_.task == Task::kPixels) {
+    const int64_t second = random.integer(0, options_.classes);
+    border = random.integer(0, options_.size);
+    right_rings = rings_of(second);
+    sample.labels = label_image(first, second, border);
+  }
   const double noise = options_.noise * 255 / 127.5;  // per step of a byte from its middle
 
   Bytes bytes(random);
@@ -100,15 +125,30 @@ Sample SyntheticDataset::load(int64_t index) const {
       const double down = static_cast<double>(y) - top;
       const double right = static_cast<double>(x) - left;
       const double distance = std::sqrt(down * down + right * right);
-      const double wave = 127.5 * std::cos(frequency * distance + phase);
+      const auto& rings = x < border ? left_rings : right_rings;
+      const double wave = 127.5 * std::cos(rings.frequency * distance + phase);
       for (int64_t c = 0; c < options_.channels; ++c) {
-        const double value = 127.5 + colour[static_cast<size_t>(c)] * wave +
+        const double value = 127.5 + rings.colour[static_cast<size_t>(c)] * wave +
                              noise * (static_cast<double>(bytes.next()) - 127.5);
         *out++ = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0) + 0.5);
       }
     }
   }
   return sample;
+}
+
+int64_t SyntheticDataset::label(int64_t index) const {
+  return options_.task == Task::kImages ? index % options_.classes : Sample().label;
+}
+
+Image SyntheticDataset::label_image(int64_t left, int64_t right, int64_t border) const {
+  Image labels(options_.size, options_.size, 1);
+  auto* out = labels.pixels();
+  for (int64_t i = 0; i < labels.size(); ++i) {
+    const int64_t x = i % options_.size;
+    out[i] = x == border ? kIgnoredPixel : static_cast<uint8_t>(x < border ? left : right);
+  }
+  return labels;
 }
 
 std::string SyntheticDataset::name(int64_t index) const {

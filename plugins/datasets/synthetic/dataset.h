@@ -12,6 +12,9 @@ namespace dnc {
 /// rings about a random point with noise; the class sets how wide the rings are and their colour.
 /// Rings stay what they are when a picture is mirrored or cropped. Sample i has label i % classes
 /// and is a pure function of (seed, split, i).
+///
+/// With `task: pixels` a second class fills the picture from a random column on, and the label
+/// image says which is where; the column between them is ignored.
 class SyntheticDataset final : public Dataset {
  public:
   struct Options {
@@ -22,6 +25,7 @@ class SyntheticDataset final : public Dataset {
     double noise = 0.2;
     int64_t seed = 0;
     DatasetSplit split = DatasetSplit::kTrain;
+    Task task = Task::kImages;
     void fields(Fields& f);
   };
   explicit SyntheticDataset(const Options& options);
@@ -29,9 +33,14 @@ class SyntheticDataset final : public Dataset {
   int64_t size() const override { return options_.length; }
   Sample load(int64_t index) const override;
   const ClassInfo& classes() const override { return classes_; }
+  Task task() const override { return options_.task; }
+  /// There is none for pixels: a picture has several.
+  int64_t label(int64_t index) const override;
   std::string name(int64_t index) const override;
 
  private:
+  Image label_image(int64_t left, int64_t right, int64_t border) const;
+
   Options options_;
   ClassInfo classes_;
 };

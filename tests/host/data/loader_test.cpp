@@ -34,6 +34,7 @@ class FakeDataset : public Dataset {
   const ClassInfo& classes() const override { return classes_; }
   std::string name(int64_t index) const override { return "fake #" + std::to_string(index); }
   Task task() const override { return kind; }
+  std::vector<int64_t> shards() const override { return parts; }
 
   Sample load(int64_t index) const override {
     ++loads;
@@ -56,6 +57,7 @@ class FakeDataset : public Dataset {
   int64_t width = 3;
   int64_t channels = 3;
   Task kind = Task::kImages;
+  std::vector<int64_t> parts;
   std::set<int64_t> bad;
   std::function<void(int64_t)> on_load;
   std::function<void(Sample&)> on_sample;
@@ -331,6 +333,66 @@ TEST(LoaderTest, EpochsDifferInOrderAndAugmentation) {
   EXPECT_FALSE(torch::equal(epoch(plain, 0).at(0).images, epoch(other, 0).at(0).images));
 }
 
+TEST(LoaderTest, ShardsAreReadNearlyInOrderByAnyNumberOfWorkersAndAfterAResume) {
+  const auto data = fake(200);
+  data->parts = {50, 10, 90, 50};
+  const std::vector<std::shared_ptr<const Transform>> transforms{std::make_shared<Stamp>()};
+  auto with = shuffled(8, 0);
+  with.shuffle_buffer = 30;
+  Loader alone(data, transforms, with);
+  const auto expected = epoch(alone, 2);
+  ASSERT_EQ(expected.size(), 25u);
+  // The first batch is of the shards that a buffer of 30 and a batch reach over: at most three.
+  const auto shard_of = [](int64_t index) {
+    return index < 50 ? 0 : index < 60 ? 1 : index < 150 ? 2 : 3;
+  };
+  std::set<int> shards;
+  for (const int64_t index : expected[0].indices) shards.insert(shard_of(index));
+  EXPECT_LE(shards.size(), 3u);
+  for (const int64_t workers : {1, 3}) {
+    with.workers = workers;
+    Loader loader(data, transforms, with);
+    EXPECT_TRUE(equal(epoch(loader, 2), expected)) << workers;
+    for (const int64_t first : {1, 12, 24}) {
+      Loader resumed(data, transforms, with);
+      EXPECT_TRUE(equal(epoch(resumed, 2, first), {expected.begin() + first, expected.end()}))
+          << workers << " " << first;
+    }
+  }
+}
+
+TEST(LoaderTest, ShardsThatDoNotAddUpAreAnErrorOfTheDataSet) {
+  const auto data = fake(10);
+  data->parts = {5, 4};
+  EXPECT_THROW(Loader(data, {}, options(2)), c10::Error);
+}
+
+TEST(LoaderTest, RepeatsHaveAnAugmentationOfTheirOwn) {
+  const auto data = fake(60);
+  const std::vector<std::shared_ptr<const Transform>> transforms{std::make_shared<Stamp>()};
+  auto with = shuffled(60, 2);
+  Loader once(data, transforms, with);
+  const auto plain = epoch(once, 1).at(0);
+  with.repeats = 3;
+  Loader several(data, transforms, with);
+  const auto batch = epoch(several, 1).at(0);
+  ASSERT_EQ(batch.size(), 60);
+  const auto stamp = [](const Batch& of, int64_t row) {
+    return of.images[row][0][0][0].item<int64_t>();
+  };
+  int64_t different = 0;
+  for (int64_t row = 0; row < 60; row += 3) {
+    EXPECT_EQ(batch.indices[static_cast<size_t>(row)], plain.indices[static_cast<size_t>(row / 3)]);
+    EXPECT_EQ(batch.indices[static_cast<size_t>(row)], batch.indices[static_cast<size_t>(row + 2)]);
+    // The first of them looks as it does without repeats.
+    EXPECT_EQ(stamp(batch, row), stamp(plain, row / 3));
+    different += stamp(batch, row) != stamp(batch, row + 1);
+    different += stamp(batch, row + 1) != stamp(batch, row + 2);
+  }
+  EXPECT_GE(different, 38);  // of 40; a byte is equal by chance once in 256
+  EXPECT_TRUE(equal(epoch(several, 1).at(0), batch));
+}
+
 // ---- Threads ----
 
 TEST(LoaderTest, BeforeStartThereIsNothing) {
@@ -594,6 +656,26 @@ TEST(LoaderTest, LabelImageOfAnotherSizeIsNamed) {
             "fake #3: its label image is 2 x 2 x 1, expected 2 x 3 x 1 like the image");
 }
 
+TEST(LoaderTest, LabelImagesMayKeepTheirOwnSizeInEvaluation) {
+  const auto data = fake(4);
+  data->kind = Task::kPixels;
+  data->on_sample = [](Sample& sample) { sample.labels = Image(5, 7, 1); };
+  auto with = options(4);
+  with.free_label_size = true;
+  Loader loader(data, {}, with);
+  loader.start(0);
+  const auto batch = loader.next();
+  EXPECT_EQ(batch->images.sizes(), (std::vector<int64_t>{4, 3, 2, 3}));
+  EXPECT_EQ(batch->labels.sizes(), (std::vector<int64_t>{4, 5, 7}));
+
+  data->on_sample = [](Sample& sample) {
+    sample.labels = sample.index == 3 ? Image(5, 8, 1) : Image(5, 7, 1);
+  };
+  EXPECT_EQ(first_error(data, with),
+            "fake #3: its label image is 5 x 8 x 1, expected 5 x 7 x 1 like the first of the batch "
+            "(data.eval_batch_size: 1 takes any size)");
+}
+
 TEST(LoaderTest, OptionsThatCannotBeAreRefused) {
   const auto option_error = [](const std::function<void(LoaderOptions&)>& change) {
     auto with = options(4);
@@ -608,6 +690,11 @@ TEST(LoaderTest, OptionsThatCannotBeAreRefused) {
   EXPECT_EQ(option_error([](auto& o) { o.batch_size = 0; }),
             "batch_size: is 0, must be at least 1");
   EXPECT_EQ(option_error([](auto& o) { o.workers = -1; }), "workers: is -1, must be at least 0");
+  EXPECT_EQ(option_error([](auto& o) { o.shuffle_buffer = 0; }),
+            "shuffle_buffer: is 0, must be at least 1");
+  EXPECT_EQ(option_error([](auto& o) { o.repeats = 0; }), "repeats: is 0, must be at least 1");
+  EXPECT_EQ(option_error([](auto& o) { o.repeats = 1001; }),
+            "repeats: is 1001, must be at most 1000");
   EXPECT_EQ(option_error([](auto& o) { o.ranks = 3; }),
             "batch_size: 4 cannot be shared equally by 3 processes; take a multiple");
   EXPECT_EQ(option_error([](auto& o) {

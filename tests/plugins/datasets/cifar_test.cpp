@@ -82,17 +82,21 @@ TEST_F(CifarTest, MissingTrainingFileSaysWhatToDo) {
   folder_.write("data_batch_1.bin", records({{3}}));
   EXPECT_EQ(error<Cifar10>(),
             folder_.file("data_batch_2.bin") +
-                ": no such file; unpack https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz "
-                "(the binary version, not the one for Python) and set `root` to its folder "
-                "cifar-10-batches-bin, or set `batches` where there are fewer than 5 files "
-                "data_batch_N.bin");
+                ": no such file; unpack cifar-10-python.tar.gz or cifar-10-binary.tar.gz of "
+                "https://www.cs.toronto.edu/~kriz and set `root` to its folder, or set `batches` "
+                "where there are fewer than 5 files data_batch_N");
 }
 
 TEST_F(CifarTest, MissingFolderSaysWhatToDo) {
   EXPECT_EQ(data_error([] { build_component<Dataset, Cifar100>("{type: T, root: /no/such}"); }),
-            "/no/such: no such folder; unpack "
-            "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz (the binary version, not the "
-            "one for Python) and set `root` to its folder cifar-100-binary");
+            "/no/such: no such folder; unpack cifar-100-python.tar.gz or cifar-100-binary.tar.gz "
+            "of https://www.cs.toronto.edu/~kriz and set `root` to its folder");
+}
+
+TEST_F(CifarTest, FolderWithoutTheFilesSaysWhatWasLookedFor) {
+  EXPECT_THAT(error<Cifar10>(", split: test"),
+              StartsWith(folder_.path().string() +
+                         ": has neither test_batch.bin nor test_batch; unpack cifar-10-python"));
 }
 
 TEST_F(CifarTest, TruncatedFileIsRefused) {
@@ -152,6 +156,114 @@ TEST_F(CifarTest, SamplesPerClassKeepsTheFirst) {
   const auto data = build<Cifar100>(", samples_per_class: 2");
   EXPECT_EQ(data->size(), 3);
   EXPECT_EQ(data->name(2), "train.bin #2");
+}
+
+// ---- The archives for Python ----
+
+// A fixture of tests/golden/cifar_batches.py.
+std::string golden(const std::string& name) {
+  return read_file(std::string(DNC_SOURCE_DIR) + "/tests/golden/cifar/" + name);
+}
+
+// The pictures that the script made up: byte j of picture i is (131 i + j) % 251.
+void expect_golden_pictures(const Dataset& data, const std::vector<int64_t>& labels) {
+  ASSERT_EQ(data.size(), 3);
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto sample = data.load(i);
+    EXPECT_EQ(sample.label, labels[static_cast<size_t>(i)]);
+    EXPECT_EQ(data.label(i), sample.label);
+    for (int64_t pixel = 0; pixel < 1024; ++pixel) {
+      for (int64_t channel = 0; channel < 3; ++channel) {
+        ASSERT_EQ(sample.image.pixels()[3 * pixel + channel],
+                  (131 * i + 1024 * channel + pixel) % 251)
+            << i << " " << pixel << " " << channel;
+      }
+    }
+  }
+}
+
+TEST_F(CifarTest, PicklesOfPython2And3AreReadInEveryProtocol) {
+  for (const auto* name :
+       {"python2_protocol0", "python2_protocol2", "python3_protocol0", "python3_protocol2",
+        "python3_protocol4", "python3_protocol5", "bytes_keys"}) {
+    SCOPED_TRACE(name);
+    folder_.write("test_batch", golden(name));
+    expect_golden_pictures(*build<Cifar10>(", split: test"), {3, 0, 9});
+  }
+}
+
+TEST_F(CifarTest, PickledCifar100HasFineAndCoarseLabels) {
+  folder_.write("cifar-100-python/train", golden("cifar100"));
+  expect_golden_pictures(*build<Cifar100>(), {50, 99, 0});
+  expect_golden_pictures(*build<Cifar100>(", labels: coarse"), {3, 19, 0});
+  EXPECT_EQ(build<Cifar100>(", labels: coarse")->classes().names, cifar100_coarse_names());
+}
+
+TEST_F(CifarTest, PickledClassNamesAreUsed) {
+  folder_.write("test_batch", golden("python3_protocol4"));
+  folder_.write("batches.meta", golden("cifar10_meta"));
+  EXPECT_EQ(build<Cifar10>(", split: test")->classes().names.at(9), "name 9");
+  folder_.write("train", golden("cifar100"));
+  folder_.write("meta", golden("cifar100_meta"));
+  EXPECT_EQ(build<Cifar100>()->classes().names.at(99), "fine 99");
+  EXPECT_EQ(build<Cifar100>(", labels: coarse")->classes().names.at(19), "coarse 19");
+  const auto meta = folder_.write("batches.meta", golden("cifar100_meta"));
+  EXPECT_EQ(error<Cifar10>(", split: test"),
+            meta + ": the pickle has no 'label_names'; is it damaged, or another file?");
+}
+
+TEST_F(CifarTest, BinaryFilesGoBeforePickles) {
+  folder_.write("test_batch", golden("python3_protocol4"));
+  folder_.write("test_batch.bin", records({{7}}));
+  EXPECT_EQ(build<Cifar10>(", split: test")->size(), 1);
+}
+
+TEST_F(CifarTest, TruncatedPickleIsRefusedAtEveryLength) {
+  const auto whole = golden("python3_protocol4");
+  for (size_t length = 0; length < whole.size(); length += length < 600 ? 1 : 301) {
+    const auto path = folder_.write("test_batch", whole.substr(0, length));
+    EXPECT_THAT(error<Cifar10>(", split: test"), StartsWith(path + ": ")) << length;
+  }
+}
+
+TEST_F(CifarTest, ForeignGlobalIsNamedAndNotRun) {
+  auto pickle = golden("python2_protocol2");
+  const std::string name = "numpy.core.multiarray\n_reconstruct";
+  pickle.replace(pickle.find(name), name.size(), "os\nsystem");
+  const auto path = folder_.write("test_batch", pickle);
+  EXPECT_EQ(error<Cifar10>(", split: test"),
+            path +
+                ": 'data' is no array of NumPy but 'os.system', which is not run; is it "
+                "damaged, or another file?");
+}
+
+TEST_F(CifarTest, PickleOfOtherContentIsRefused) {
+  const auto error_of = [&](std::string pickle) {
+    const auto path = folder_.write("test_batch", pickle);
+    auto message = error<Cifar10>(", split: test");
+    EXPECT_THAT(message, StartsWith(path + ": "));
+    return message.substr(path.size() + 2);
+  };
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    auto pickle = golden("python2_protocol2");
+    EXPECT_NE(pickle.find(from), std::string::npos);
+    return error_of(pickle.replace(pickle.find(from), from.size(), to));
+  };
+  using namespace std::string_literals;
+  EXPECT_THAT(error_of("]."), StartsWith("the pickle is no dict"));
+  EXPECT_THAT(error_of("}."), StartsWith("the pickle has no 'labels'"));
+  EXPECT_THAT(error_of("}(U\6labels](K\1eU\4dataNu."), StartsWith("'data' is no array of NumPy;"));
+  EXPECT_THAT(error_of("}U\6labelsK\1s."), StartsWith("'labels' is no list"));
+  EXPECT_THAT(error_of("}U\6labels](U\1aes."), StartsWith("'labels' is no list of integers"));
+  EXPECT_THAT(changed("K\3M\0\x0c\x86"s, "K\3M\1\x0c\x86"s),
+              StartsWith("'data' is no array of 3 rows (one a label) of 3072 bytes"));
+  EXPECT_THAT(changed("K\3M\0\x0c\x86"s, "K\4M\0\x0c\x86"s),
+              StartsWith("'data' is no array of 3 rows"));
+  EXPECT_THAT(changed("U\2u1", "U\2i4"), StartsWith("'data' is no array of unsigned bytes"));
+  EXPECT_THAT(changed("(K\3K\0K\te"s, "(K\3K\0K\ne"s),
+              StartsWith("label 10 of image #2 is beyond the 10 classes (0 to 9)"));
+  EXPECT_THAT(changed("(K\3K\0K\te"s, "(K\3K\0e"s), StartsWith("'data' is no array of 2 rows"));
+  EXPECT_THAT(error_of("not a pickle"), StartsWith("the pickle is wrong at byte "));
 }
 
 TEST(Cifar10DataTest, RealFilesAreRead) {

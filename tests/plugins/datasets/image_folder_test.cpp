@@ -53,6 +53,16 @@ class ImageFolderTest : public ::testing::Test {
     return all;
   }
 
+  // The same of files that need not be there.
+  std::vector<std::pair<std::string, int64_t>> contents_without_loading(const Dataset& data) const {
+    std::vector<std::pair<std::string, int64_t>> all;
+    for (int64_t i = 0; i < data.size(); ++i) {
+      all.emplace_back(std::filesystem::relative(data.name(i), folder_.path()).string(),
+                       data.label(i));
+    }
+    return all;
+  }
+
   TemporaryFolder folder_;
   FakeReader reader_;
   Context context_ = [this] {
@@ -204,6 +214,103 @@ TEST_F(ImageFolderTest, BadListsAreRefused) {
                                        "paths in the list start from");
   EXPECT_THAT(error("list: /no/such.txt"),
               StartsWith("/no/such.txt: no such file; set `list` to a text file"));
+}
+
+TEST_F(ImageFolderTest, PathThatIsListedTwiceIsRefused) {
+  folder_.write("1.jpg", "1");
+  const auto list = folder_.write("list.txt", "1.jpg 0\n2.jpg 1\n\n1.jpg 1\n");
+  EXPECT_EQ(error("list: " + list),
+            list +
+                ":4: 1.jpg is in line 1 as well; the data sets ClassBalanced and Repeat show "
+                "samples more often");
+}
+
+// ---- CSV ----
+
+TEST_F(ImageFolderTest, CsvWithAHeader) {
+  folder_.write("x/1.jpg", "1");
+  const auto list = folder_.write(
+      "train.csv",
+      "\xEF\xBB\xBFlabel,comment,file\r\n"
+      "dog,\"big, \"\"very\"\" big\nand old\",x/1.jpg\r\n\r\ncat,,\"x/my, photo.jpg\"");
+  const auto data = build("list: " + list);
+  EXPECT_EQ(contents_without_loading(*data), (Contents{{"x/1.jpg", 1}, {"x/my, photo.jpg", 0}}));
+  EXPECT_THAT(data->classes().names, ElementsAre("cat", "dog"));
+}
+
+TEST_F(ImageFolderTest, CsvWithOtherColumnsOrWithoutHeader) {
+  folder_.write("1.jpg", "1");
+  const auto named = folder_.write("named.csv", "id,path,class\n7,1.jpg,1\n");
+  EXPECT_EQ(contents_without_loading(*build("columns: [path, class], list: " + named)),
+            (Contents{{"1.jpg", 1}}));
+  const auto plain = folder_.write("plain.csv", "1.jpg,1,more\n2.jpg,0\n");
+  EXPECT_EQ(contents_without_loading(*build("header: false, list: " + plain)),
+            (Contents{{"1.jpg", 1}, {"2.jpg", 0}}));
+}
+
+TEST_F(ImageFolderTest, BadCsvIsRefused) {
+  folder_.write("1.jpg", "1");
+  const auto list = folder_.file("list.csv");
+  const auto error_of = [&](const std::string& content, const std::string& more = "") {
+    folder_.write("list.csv", content);
+    return error("list: " + list + more);
+  };
+  EXPECT_EQ(error_of(""), list + ": empty; expected the columns file, label");
+  EXPECT_EQ(error_of("file,label\n"), list + ": empty; expected the columns file, label");
+  EXPECT_EQ(error_of("file,lable\n1.jpg,1\n"),
+            list +
+                ":1: has no column 'label'; did you mean 'lable'? (known: file, lable); set "
+                "`columns`, or `header: false` where the list begins without names");
+  EXPECT_EQ(error_of("file,label\n1.jpg,0\n2.jpg\n"),
+            list + ":3: has 1 fields, but at least 2 are needed");
+  EXPECT_EQ(error_of("file,label\n\"1.jpg,0\n2.jpg,1\n"), list + ":2: a quote that is not closed");
+  EXPECT_EQ(error_of("file,label\n\"1\".jpg,0\n"),
+            list + ":2: text behind the quote that ends a field");
+  EXPECT_EQ(error_of("file,label\n1\".jpg,0\n"),
+            list + ":2: a quote inside a field that is not in quotes; write it twice, in quotes");
+  // The line of a record counts the line breaks inside quotes before it.
+  EXPECT_EQ(error_of("file,label,note\n1.jpg,0,\"a\n\nb\"\n1.jpg,5,\n", ", classes: [a, b]"),
+            list + ":5: label 5 is not within the 2 classes (0 to 1)");
+  EXPECT_EQ(error_of("file,label\n1.jpg,polar bear\n", ", classes: [a, b]"),
+            list + ":2: no class is called 'polar bear' (known: a, b)");
+  EXPECT_EQ(error_of("file,label\n1.jpg,0\n1.jpg,0\n"),
+            list +
+                ":3: 1.jpg is in line 2 as well; the data sets ClassBalanced and Repeat show "
+                "samples more often");
+}
+
+// ---- JSON lines ----
+
+TEST_F(ImageFolderTest, JsonLinesWithNamesOrNumbers) {
+  folder_.write("x/1.jpg", "1");
+  const auto list = folder_.write("list.jsonl",
+                                  "{\"file\": \"x/1.jpg\", \"label\": \"dog\"}\r\n\n"
+                                  "{\"label\": 0, \"file\": \"2.jpg\", \"more\": [1]}\n");
+  EXPECT_EQ(contents_without_loading(*build("classes: [cat, dog], list: " + list)),
+            (Contents{{"x/1.jpg", 1}, {"2.jpg", 0}}));
+  const auto named = folder_.write("named.ndjson", "{\"path\": \"x/1.jpg\", \"class\": 3}");
+  const auto data = build("columns: [path, class], list: " + named);
+  EXPECT_EQ(contents_without_loading(*data), (Contents{{"x/1.jpg", 3}}));
+  EXPECT_EQ(data->classes().size(), 4);
+}
+
+TEST_F(ImageFolderTest, BadJsonLinesAreRefused) {
+  folder_.write("1.jpg", "1");
+  const auto list = folder_.file("list.jsonl");
+  const auto error_of = [&](const std::string& content) {
+    folder_.write("list.jsonl", content);
+    return error("list: " + list);
+  };
+  EXPECT_EQ(error_of("\n"), list + ": empty; expected lines with the keys file, label");
+  EXPECT_EQ(error_of("{\"file\": \"1.jpg\", \"label\": 0}\n{\"file\""),
+            list + ":2: is no JSON object ({\"file\": ...})");
+  EXPECT_EQ(error_of("[\"1.jpg\", 0]"), list + ":1: is no JSON object ({\"file\": ...})");
+  EXPECT_EQ(error_of("{\"file\": \"1.jpg\"}"), list + ":1: has no key 'label' (known: file)");
+  EXPECT_EQ(error_of("{\"file\": \"1.jpg\", \"label\": 1.5}"),
+            list + ":1: 'label' must be a text or an integer, not number");
+  EXPECT_EQ(error_of("{\"file\": null, \"label\": 1}"),
+            list + ":1: 'file' must be a text or an integer, not null");
+  EXPECT_EQ(error_of(std::string(100000, '[')), list + ":1: is no JSON object ({\"file\": ...})");
 }
 
 TEST_F(ImageFolderTest, ClassesMustNotBeGivenTwice) {

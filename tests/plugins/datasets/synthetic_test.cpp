@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "plugins/datasets/synthetic/dataset.h"
 #include "tests/plugins/component.h"
@@ -47,6 +48,29 @@ TEST(SyntheticTest, SeedSplitAndIndexChangeThePicture) {
   EXPECT_NE(pixels(*data, 4), pixels(*build("seed: 4"), 4));
   EXPECT_NE(pixels(*data, 4), pixels(*build("seed: 3, split: test"), 4));
   EXPECT_NE(pixels(*data, 4), pixels(*data, 14));  // of the same class
+}
+
+TEST(SyntheticTest, PicturesForPixelsShowTwoClassesAndSayWhere) {
+  const auto data = build("task: pixels, classes: 5, size: 16");
+  EXPECT_EQ(data->task(), Task::kPixels);
+  std::set<uint8_t> seen;
+  for (int64_t i = 0; i < 10; ++i) {
+    const auto sample = data->load(i);
+    ASSERT_EQ(sample.labels.height(), 16);
+    ASSERT_EQ(sample.labels.width(), 16);
+    const Bytes labels(sample.labels.pixels(), sample.labels.pixels() + sample.labels.size());
+    EXPECT_EQ(std::count(labels.begin(), labels.end(), 255), 16) << "one column";
+    const auto border = std::find(labels.begin(), labels.end(), 255) - labels.begin();
+    EXPECT_TRUE(border == 0 || labels[0] == i % 5) << i;
+    for (int64_t p = 0; p < 256; ++p) {
+      EXPECT_EQ(labels[static_cast<size_t>(p)], labels[static_cast<size_t>(p % 16)])
+          << "rows differ";
+    }
+    seen.insert(labels.begin(), labels.end());
+  }
+  EXPECT_EQ(seen, (std::set<uint8_t>{0, 1, 2, 3, 4, 255}));
+  EXPECT_THAT((build_error<Dataset, SyntheticDataset>("{type: T, task: pixels, classes: 256}")),
+              ::testing::HasSubstr("is 256, but label images have at most 255"));
 }
 
 TEST(SyntheticTest, RefusesTwoChannels) {
