@@ -80,6 +80,18 @@ Box find_stored(Box box, const Turn& turn, const ImageHeader& header) {
   return box;
 }
 
+// Whether the pixels that become one in a smaller image are the same before and after the turn:
+// they are counted from the first one, which is the last one of an axis that runs backwards.
+bool keeps_groups(int64_t factor, const Turn& turn, const ImageHeader& header) {
+  return (!turn.rows_backwards || header.height % factor == 0) &&
+         (!turn.columns_backwards || header.width % factor == 0);
+}
+
+ImageHeader reduce(const ImageHeader& header, int64_t factor) {
+  return {(header.height + factor - 1) / factor, (header.width + factor - 1) / factor,
+          header.orientation};
+}
+
 // `stored` of height x width to what is seen.
 void turn_pixels(const uint8_t* stored, int64_t height, int64_t width, const Turn& turn,
                  uint8_t* out) {
@@ -111,14 +123,31 @@ class EncodedFile final : public EncodedImage {
   int64_t width() const override { return turn_.transposed ? header_.height : header_.width; }
 
   void decode(const Box& box, uint8_t* out) const override {
-    if (header_.orientation == 1) return format_.decode(file_, header_, box, options_, out);
-    const Box stored = find_stored(box, turn_, header_);
-    std::vector<uint8_t> pixels(static_cast<size_t>(stored.height * stored.width * 3));
-    format_.decode(file_, header_, stored, options_, pixels.data());
-    turn_pixels(pixels.data(), stored.height, stored.width, turn_, out);
+    decode_turned(header_, box, out, [this](const Box& stored, uint8_t* pixels) {
+      format_.decode(file_, header_, stored, options_, pixels);
+    });
+  }
+
+  bool decode_reduced(int64_t factor, const Box& box, uint8_t* out) const override {
+    if (format_.decode_reduced == nullptr || !keeps_groups(factor, turn_, header_)) return false;
+    decode_turned(reduce(header_, factor), box, out, [&](const Box& stored, uint8_t* pixels) {
+      format_.decode_reduced(file_, factor, stored, options_, pixels);
+    });
+    return true;
   }
 
  private:
+  // `decode_stored(box, pixels)` decodes a part of the image that is stored as `header` says.
+  template <typename F>
+  void decode_turned(const ImageHeader& header, const Box& box, uint8_t* out,
+                     F decode_stored) const {
+    if (header.orientation == 1) return decode_stored(box, out);
+    const Box stored = find_stored(box, turn_, header);
+    std::vector<uint8_t> pixels(static_cast<size_t>(stored.height * stored.width * 3));
+    decode_stored(stored, pixels.data());
+    turn_pixels(pixels.data(), stored.height, stored.width, turn_, out);
+  }
+
   ImageFile file_;
   const ImageFormat& format_;
   ImageHeader header_;

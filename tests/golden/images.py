@@ -172,6 +172,22 @@ def photo_like(height, width):
     return numpy.clip(numpy.stack(waves, 2) + noise, 0, 255).astype(numpy.uint8)
 
 
+def ramps(height, width):
+    """Red grows to the right and green downwards, so that any shift shows; blue is in waves."""
+    y, x = numpy.mgrid[0:height, 0:width]
+    waves = 128 + 60 * numpy.sin(x / 5) * numpy.cos(y / 4)
+    return numpy.stack([20 + x, 20 + y, waves], 2).astype(numpy.uint8)
+
+
+def add_reduced(golden):
+    """JPEG files decoded at a part of their size."""
+    for name in ("420", "422", "444", "gray", "cmyk"):
+        for factor in (2, 4, 8):
+            image = Image.open(FILES / f"{name}.jpg")
+            image.draft(None, (image.width // factor, image.height // factor))
+            golden.add(f"reduced{factor}/{name}", to_array(image.convert("RGB")))
+
+
 def write_files(golden):
     FILES.mkdir(exist_ok=True)
     for old in FILES.iterdir():
@@ -230,6 +246,10 @@ def write_files(golden):
     save("orientation6.png", "rgb_orientation6", rgb, exif=exif)
     save("orientation6.webp", "rgb_orientation6", rgb, exif=exif, lossless=True)
     save("orientation6.tif", "rgb_orientation6", rgb, exif=exif)
+    # For images that are decoded at a part of their size; the tests change the orientation.
+    Image.fromarray(ramps(152, 200)).save(FILES / "ramps.jpg", quality=95, exif=exif)
+    Image.fromarray(ramps(149, 203)).save(FILES / "ramps_odd.jpg", quality=95, exif=exif)
+    add_reduced(golden)
 
     # Transparency is dropped. Pillow does that, too, but only where it keeps the hidden colours.
     Image.fromarray(alpha).save(FILES / "alpha.png")

@@ -40,9 +40,12 @@ struct ImageFormat {
   /// dropped, 16 bits become 8, gray three equal values.
   void (*decode)(const ImageFile& file, const ImageHeader& header, const Box& box,
                  const DecodeOptions& options, uint8_t* out);
+  /// As EncodedImage::decode_reduced of the stored image; null where the format has no short cut.
+  void (*decode_reduced)(const ImageFile& file, int64_t factor, const Box& box,
+                         const DecodeOptions& options, uint8_t* out) = nullptr;
 };
 
-extern const ImageFormat kJpegFormat;  // libjpeg-turbo; decodes little more than the box
+extern const ImageFormat kJpegFormat;  // libjpeg-turbo; only the box, also reduced
 extern const ImageFormat kPngFormat;   // libpng; stops behind the last row of the box
 extern const ImageFormat kWebpFormat;  // libwebp
 extern const ImageFormat kTiffFormat;  // libtiff; the first page

@@ -36,7 +36,9 @@ class JpegDecompressor {
   JpegDecompressor& operator=(const JpegDecompressor&) = delete;
 
   ImageHeader read_header(const ImageFile& file);
-  void decode(const ImageFile& file, const Box& box, const DecodeOptions& options, uint8_t* out);
+  // `box` of the image at 1/factor of its size; the factor is 1, 2, 4 or 8.
+  void decode(const ImageFile& file, int64_t factor, const Box& box, const DecodeOptions& options,
+              uint8_t* out);
 
  private:
   // What the C callbacks see: libjpeg hands them the first member.
@@ -139,8 +141,8 @@ ImageHeader JpegDecompressor::read_header(const ImageFile& file) {
   return header;
 }
 
-void JpegDecompressor::decode(const ImageFile& file, const Box& box, const DecodeOptions& options,
-                              uint8_t* out) {
+void JpegDecompressor::decode(const ImageFile& file, int64_t factor, const Box& box,
+                              const DecodeOptions& options, uint8_t* out) {
   errors_.tolerate_damage = options.tolerate_damage;
   progress_.max_scans = options.max_scans;
   errors_.too_many_scans = false;
@@ -148,6 +150,9 @@ void JpegDecompressor::decode(const ImageFile& file, const Box& box, const Decod
     start(file);
     const bool is_cmyk = info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
     info_.out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
+    // Each block of 8 x 8 pixels is turned into one of 8 / factor, from its lowest frequencies.
+    info_.scale_num = 1;
+    info_.scale_denom = static_cast<unsigned>(factor);
   });
   if (!started) fail_header(file);
   row_.resize(static_cast<size_t>(info_.image_width) * 4);  // outside run: it may throw
@@ -230,11 +235,16 @@ ImageHeader read_header(const ImageFile& file) { return decompressor().read_head
 
 void decode(const ImageFile& file, const ImageHeader&, const Box& box, const DecodeOptions& options,
             uint8_t* out) {
-  decompressor().decode(file, box, options, out);
+  decompressor().decode(file, 1, box, options, out);
+}
+
+void decode_reduced(const ImageFile& file, int64_t factor, const Box& box,
+                    const DecodeOptions& options, uint8_t* out) {
+  decompressor().decode(file, factor, box, options, out);
 }
 
 }  // namespace
 
-const ImageFormat kJpegFormat{"JPEG", matches, read_header, decode};
+const ImageFormat kJpegFormat{"JPEG", matches, read_header, decode, decode_reduced};
 
 }  // namespace dnc

@@ -9,7 +9,8 @@ namespace dnc {
 
 /// Adds one random colour to the whole image, along the principal components of ImageNet's colours
 /// (Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012).
-/// The bytes are rounded and cut at 0 and 255; a gray image becomes RGB.
+/// The bytes are rounded and cut at 0 and 255, where mmcv goes on with floats; a gray image becomes
+/// RGB.
 class Lighting final : public Transform {
  public:
   struct Options {

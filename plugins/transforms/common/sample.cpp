@@ -38,6 +38,13 @@ Field& interpolation_field(Fields& fields, Interpolation& interpolation) {
       "as Pillow has them. Labels are always 'nearest'.");
 }
 
+Field& decoding_field(Fields& fields, Decoding& decoding) {
+  return fields.choice(
+      "decoding", decoding, {{"exact", Decoding::kExact}, {"reduced", Decoding::kReduced}},
+      "'reduced': a JPEG that is at least four times as large as it becomes is decoded at 1/2, 1/4 "
+      "or 1/8 of its size. That is faster, and by half a level of 255 off in the mean.");
+}
+
 void crop(Sample& sample, const Box& box) {
   sample.image = sample.image.crop(box);
   if (!sample.labels.empty()) sample.labels = sample.labels.crop(box);
@@ -51,8 +58,8 @@ void crop(Sample& sample, const Box& box, const Border& border) {
   sample.labels = sample.labels.crop(box, ignored);
 }
 
-void resize(Sample& sample, const Size& size, Interpolation interpolation) {
-  sample.image = sample.image.resize(size.height, size.width, interpolation);
+void resize(Sample& sample, const Size& size, Interpolation interpolation, Decoding decoding) {
+  sample.image = sample.image.resize(size.height, size.width, interpolation, decoding);
   if (sample.labels.empty()) return;
   sample.labels = sample.labels.resize(size.height, size.width, Interpolation::kNearest);
 }

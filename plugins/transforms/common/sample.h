@@ -34,12 +34,16 @@ std::array<float, 3> to_channels(const std::vector<double>& numbers);
 /// The option `interpolation`.
 Field& interpolation_field(Fields& fields, Interpolation& interpolation);
 
+/// The option `decoding`.
+Field& decoding_field(Fields& fields, Decoding& decoding);
+
 /// Image and label image to the part inside `box`, which lies within them.
 void crop(Sample& sample, const Box& box);
 /// The same for a box that may reach beyond. Labels are mirrored or repeated as the image is; where
 /// the border is constant they are ignored.
 void crop(Sample& sample, const Box& box, const Border& border);
 /// Image and label image to another size; class ids are picked, never mixed.
-void resize(Sample& sample, const Size& size, Interpolation interpolation);
+void resize(Sample& sample, const Size& size, Interpolation interpolation,
+            Decoding decoding = Decoding::kExact);
 
 }  // namespace dnc

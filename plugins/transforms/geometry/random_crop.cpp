@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <numeric>
+
 #include "plugins/transforms/common/sample.h"
 #include "registry/error.h"
 
@@ -20,39 +24,21 @@ void RandomCrop::Options::fields(Fields& f) {
       .at_least(0);
   f("pad_if_needed", pad_if_needed,
     "Add what an image lacks to the size of the crop, on each side.");
-  f("fill", fill, "Value of added pixels: one number, or one each for red, green and blue.")
-      .length(1, 3)
-      .between(0, 255)
-      .alias("pad_val");
-  f.choice("padding_mode", padding_mode,
-           {{"constant", Border::Mode::kConstant},
-            {"reflect", Border::Mode::kReflect},
-            {"edge", Border::Mode::kEdge}},
-           "What is added: `fill`, the image mirrored at its outermost pixels, or those repeated.");
-}
-
-RandomCrop::Padding RandomCrop::to_padding(const std::vector<int64_t>& numbers) {
-  switch (numbers.size()) {
-    case 1:
-      return {numbers[0], numbers[0], numbers[0], numbers[0]};
-    case 2:
-      return {numbers[0], numbers[1], numbers[0], numbers[1]};
-    case 4:
-      return {numbers[0], numbers[1], numbers[2], numbers[3]};
-    default:
-      throw OptionError("padding",
-                        fmt::format("has {} numbers; give one, two or four", numbers.size()));
-  }
+  border_fields(f, fill, padding_mode);
+  f("cat_max_ratio", cat_max_ratio,
+    "For labelled pixels: another place is tried, up to ten times, while one class has this share "
+    "of the pixels that are not ignored, or more; 1 = any place will do.")
+      .above(0)
+      .at_most(1);
 }
 
 RandomCrop::RandomCrop(const Options& options)
     : height_(to_size(options.size).height),
       width_(to_size(options.size).width),
       padding_(to_padding(options.padding)),
-      pad_if_needed_(options.pad_if_needed) {
-  check_channels("fill", options.fill);
-  border_ = {options.padding_mode, to_channels(options.fill)};
-}
+      pad_if_needed_(options.pad_if_needed),
+      cat_max_ratio_(options.cat_max_ratio),
+      border_(to_border(options.fill, options.padding_mode)) {}
 
 void RandomCrop::apply(Sample& sample, Random& random) const {
   Padding padding = padding_;
@@ -73,9 +59,31 @@ void RandomCrop::apply(Sample& sample, Random& random) const {
     height += 2 * missing_height;
     width += 2 * missing_width;
   }
-  const int64_t top = random.integer(0, height - height_ + 1) - padding.top;
-  const int64_t left = random.integer(0, width - width_ + 1) - padding.left;
-  crop(sample, {top, left, height_, width_}, border_);
+  const auto choose = [&]() -> Box {
+    const int64_t top = random.integer(0, height - height_ + 1) - padding.top;
+    const int64_t left = random.integer(0, width - width_ + 1) - padding.left;
+    return {top, left, height_, width_};
+  };
+  Box box = choose();
+  if (cat_max_ratio_ < 1 && !sample.labels.empty()) {
+    constexpr int kTries = 10;
+    for (int i = 0; i < kTries && !is_mixed(sample.labels, box); ++i) box = choose();
+  }
+  crop(sample, box, border_);
+}
+
+bool RandomCrop::is_mixed(const Image& labels, const Box& box) const {
+  const int64_t bottom = std::min(box.top + box.height, labels.height());
+  const int64_t right = std::min(box.left + box.width, labels.width());
+  std::array<int64_t, 256> counts{};
+  for (int64_t y = std::max<int64_t>(box.top, 0); y < bottom; ++y) {
+    const uint8_t* const row = labels.pixels() + y * labels.width();
+    for (int64_t x = std::max<int64_t>(box.left, 0); x < right; ++x) ++counts[row[x]];
+  }
+  counts[kIgnoredPixel] = 0;
+  const int64_t all = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  const int64_t most = *std::max_element(counts.begin(), counts.end());
+  return most < all && static_cast<double>(most) < cat_max_ratio_ * static_cast<double>(all);
 }
 
 }  // namespace dnc

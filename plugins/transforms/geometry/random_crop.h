@@ -3,13 +3,16 @@
 #include <cstdint>
 #include <vector>
 
+#include "plugins/transforms/geometry/padding.h"
 #include "registry/fields.h"
 #include "registry/image.h"
 #include "registry/transform.h"
 
 namespace dnc {
 
-/// A part of a fixed size at a random place, as torchvision's RandomCrop: [H, W] to `size`.
+/// A part of a fixed size at a random place, as torchvision's RandomCrop: [H, W] to `size`. For
+/// pixels with mmsegmentation's `cat_max_ratio`: a part of which one class fills too much is drawn
+/// again, up to ten times.
 class RandomCrop final : public Transform {
  public:
   struct Options {
@@ -18,6 +21,7 @@ class RandomCrop final : public Transform {
     bool pad_if_needed = false;
     std::vector<double> fill{0};
     Border::Mode padding_mode = Border::Mode::kConstant;
+    double cat_max_ratio = 1;
     void fields(Fields& f);
   };
   explicit RandomCrop(const Options& options);
@@ -26,19 +30,14 @@ class RandomCrop final : public Transform {
   void apply(Sample& sample, Random& random) const override;
 
  private:
-  // Around the image, in pixels.
-  struct Padding {
-    int64_t left = 0;
-    int64_t top = 0;
-    int64_t right = 0;
-    int64_t bottom = 0;
-  };
-  static Padding to_padding(const std::vector<int64_t>& numbers);
+  // Whether the labels in `box` are of more than one class, and none fills too much of it.
+  bool is_mixed(const Image& labels, const Box& box) const;
 
   int64_t height_;
   int64_t width_;
   Padding padding_;
   bool pad_if_needed_;
+  double cat_max_ratio_;
   Border border_;
 };
 

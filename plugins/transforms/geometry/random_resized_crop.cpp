@@ -21,6 +21,7 @@ void RandomResizedCrop::Options::fields(Fields& f) {
       .above(0)
       .alias("aspect_ratio_range");
   interpolation_field(f, interpolation);
+  decoding_field(f, decoding);
 }
 
 RandomResizedCrop::RandomResizedCrop(const Options& options) : options_(options) {
@@ -30,7 +31,7 @@ RandomResizedCrop::RandomResizedCrop(const Options& options) : options_(options)
 
 void RandomResizedCrop::apply(Sample& sample, Random& random) const {
   crop(sample, choose(sample.image.height(), sample.image.width(), random));
-  resize(sample, to_size(options_.size), options_.interpolation);
+  resize(sample, to_size(options_.size), options_.interpolation, options_.decoding);
 }
 
 Box RandomResizedCrop::choose(int64_t height, int64_t width, Random& random) const {

@@ -18,6 +18,7 @@ class RandomResizedCrop final : public Transform {
     std::vector<double> scale{0.08, 1.0};
     std::vector<double> ratio{3.0 / 4.0, 4.0 / 3.0};
     Interpolation interpolation = Interpolation::kBilinear;
+    Decoding decoding = Decoding::kExact;
     void fields(Fields& f);
   };
   explicit RandomResizedCrop(const Options& options);

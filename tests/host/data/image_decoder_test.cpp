@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
+#include <stdexcept>
 #include <thread>
 
+#include "host/data/formats/format.h"
 #include "registry/config.h"
 #include "registry/error.h"
 #include "registry/random.h"
@@ -161,10 +163,13 @@ TEST(ImageDecoderTest, ContentCountsNotTheSuffix) {
       is_same(ImageDecoder().open((folder / "wrong.jpg").string()), to_image(golden()["rgb"])));
 }
 
-TEST(ImageDecoderTest, PartsOfRealPhotographsEqualThoseOfTheWhole) {
+std::filesystem::path photo_folder() {
   const char* given = std::getenv("DNC_TEST_DATA");
-  const std::filesystem::path photos =
-      std::filesystem::path(given != nullptr ? given : DNC_TEST_DATA_DEFAULT) / "photos";
+  return std::filesystem::path(given != nullptr ? given : DNC_TEST_DATA_DEFAULT) / "photos";
+}
+
+TEST(ImageDecoderTest, PartsOfRealPhotographsEqualThoseOfTheWhole) {
+  const std::filesystem::path photos = photo_folder();
   if (!std::filesystem::exists(photos)) {
     GTEST_SKIP() << photos << " is not there; set DNC_TEST_DATA to the folder of test data";
   }
@@ -186,6 +191,122 @@ TEST(ImageDecoderTest, PartsOfRealPhotographsEqualThoseOfTheWhole) {
     }
   }
   EXPECT_GE(count, 1);
+}
+
+class ReducedFile : public testing::TestWithParam<const char*> {};
+
+TEST_P(ReducedFile, HasThePixelsOfPillowAndSoHasAnyPart) {
+  const std::string name = GetParam();
+  const ImageFile file{name, fixture_bytes(name + ".jpg")};
+  const std::string pixels = name == "progressive" || name == "restart" ? "420" : name;
+  Random random(4, Purpose::kAugment, 0, 0);
+  for (const int64_t factor : {2, 4, 8}) {
+    const Image whole = to_image(golden()["reduced" + std::to_string(factor) + "/" + pixels]);
+    const auto decode = [&](const Box& box) {
+      Image part(box.height, box.width, 3);
+      kJpegFormat.decode_reduced(file, factor, box, {}, part.pixels());
+      return part;
+    };
+    ASSERT_TRUE(is_same(decode({0, 0, whole.height(), whole.width()}), whole)) << factor;
+    for (int i = 0; i < 100; ++i) {
+      const int64_t height = random.integer(1, whole.height() + 1);
+      const int64_t width = random.integer(1, whole.width() + 1);
+      const Box box{random.integer(0, whole.height() - height + 1),
+                    random.integer(0, whole.width() - width + 1), height, width};
+      ASSERT_TRUE(is_same(decode(box), whole.crop(box)))
+          << "1/" << factor << ": " << box.top << ", " << box.left << ", " << height << " x "
+          << width;
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Fixtures, ReducedFile,
+                         testing::Values("420", "422", "444", "gray", "cmyk", "progressive",
+                                         "restart"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// Fixtures that say orientation 6, with another one.
+Bytes with_orientation(Bytes bytes, uint8_t orientation) {
+  const Bytes entry{0x01, 0x12, 0x00, 0x03, 0x00, 0x00, 0x00, 0x01, 0x00, 0x06};
+  const auto found = std::search(bytes.begin(), bytes.end(), entry.begin(), entry.end());
+  if (found == bytes.end()) throw std::runtime_error("no orientation");
+  found[9] = orientation;
+  return bytes;
+}
+
+TEST(ImageDecoderTest, ReducedFilesDoNotShiftInAnyOrientation) {
+  const ImageDecoder decoder;
+  Random random(5, Purpose::kAugment, 0, 0);
+  for (const auto* name : {"ramps.jpg", "ramps_odd.jpg"}) {
+    for (uint8_t orientation = 1; orientation <= 8; ++orientation) {
+      const Image file = decoder.open(with_orientation(fixture_bytes(name), orientation), name);
+      bool differs = false;
+      double right = 0;
+      double down = 0;
+      constexpr int kBoxes = 100;
+      for (int i = 0; i < kBoxes; ++i) {
+        // Two of four lie at an edge.
+        Box box{0, 0, random.integer(128, file.height() + 1),
+                random.integer(128, file.width() + 1)};
+        if (i % 4 != 0) box.top = random.integer(0, file.height() - box.height + 1);
+        if (i % 4 != 1) box.left = random.integer(0, file.width() - box.width + 1);
+        if (i % 4 == 2) box.top = file.height() - box.height;
+        const int64_t size = random.integer(6, 33);
+        const Image reduced =
+            file.crop(box).resize(size, size, Interpolation::kBilinear, Decoding::kReduced);
+        const Image exact = file.crop(box).resize(size, size, Interpolation::kBilinear);
+        const auto found = difference(reduced, exact);
+        EXPECT_LT(found.mean, 1.0) << name << ", orientation " << int{orientation};
+        right += found.shift[0] / kBoxes;
+        down += found.shift[1] / kBoxes;
+        differs |= !is_same(reduced, exact);
+      }
+      // A shift by one pixel of the file would be one level of red or green.
+      EXPECT_NEAR(right, 0, 0.1) << name << ", orientation " << int{orientation};
+      EXPECT_NEAR(down, 0, 0.1) << name << ", orientation " << int{orientation};
+      // 203 x 149 pixels cannot be counted off in groups from their far end.
+      const bool backwards = orientation != 1 && orientation != 5;
+      EXPECT_EQ(differs, std::string(name) == "ramps.jpg" || !backwards)
+          << name << int{orientation};
+    }
+  }
+}
+
+TEST(ImageDecoderTest, ReducedPhotographsAreCloseToExactOnes) {
+  const std::filesystem::path photos = photo_folder();
+  if (!std::filesystem::exists(photos)) {
+    GTEST_SKIP() << photos << " is not there; set DNC_TEST_DATA to the folder of test data";
+  }
+  const ImageDecoder decoder;
+  double sum = 0;
+  int64_t count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(photos)) {
+    if (!entry.is_regular_file()) continue;
+    const Image file = decoder.open(entry.path().string());
+    for (const int64_t size : {16, 32, 64}) {
+      if (std::min(file.height(), file.width()) < 4 * size) continue;
+      const Image reduced = file.resize(size, size, Interpolation::kBilinear, Decoding::kReduced);
+      const Image whole = file;  // `file` itself stays as it is, for the next size
+      const auto found = difference(reduced, whole.resize(size, size, Interpolation::kBilinear));
+      EXPECT_LT(found.mean, 2.0) << entry.path();
+      sum += found.mean;
+      ++count;
+    }
+  }
+  ASSERT_GE(count, 1);
+  EXPECT_LT(sum / static_cast<double>(count), 0.6);
+}
+
+TEST(ImageDecoderTest, SaysWhereAReducedJpegEnds) {
+  const auto bytes = with_orientation(fixture_bytes("ramps.jpg"), 1);
+  const auto resize = [](const Image& image) {
+    return image.resize(8, 8, Interpolation::kBilinear, Decoding::kReduced);
+  };
+  EXPECT_THAT(message_of<DataError>([&] { resize(ImageDecoder().open(cut(bytes, 0.6), "a.jpg")); }),
+              testing::MatchesRegex("a.jpg: the JPEG ends early \\(after row [0-9]+ of 152\\)"));
+  ImageDecoder::Options options;
+  options.tolerate_damage = true;
+  const Image image = resize(ImageDecoder(options).open(cut(bytes, 0.6), "a.jpg"));
+  EXPECT_THAT(bytes_of(image.crop({7, 0, 1, 8})), testing::Each(128));  // what is missing is gray
 }
 
 TEST(ImageDecoderTest, ThreadsDecodeAtOnce) {
@@ -369,7 +490,12 @@ TEST(ImageDecoderTest, DamagedFilesNeverCrash) {
     }
     if (random.chance(0.2)) bytes = cut(bytes, random.uniform());
     try {
-      (random.chance(0.5) ? strict : lenient).open(bytes, "x").pixels();
+      const Image image = (random.chance(0.5) ? strict : lenient).open(bytes, "x");
+      if (random.chance(0.3)) {
+        image.resize(3, 2, Interpolation::kBilinear, Decoding::kReduced);
+      } else {
+        image.pixels();
+      }
     } catch (const DataError& error) {
       EXPECT_THAT(error.what(), StartsWith("x: "));
       ++refused;
