@@ -1,38 +1,49 @@
 #include "plugins/backbones/common/residual_block.h"
 
 #include <torch/nn/init.h>
-#include <torch/nn/modules/container/sequential.h>
 
 #include <string>
+
+#include "plugins/backbones/common/gradient_checkpointing.h"
 
 namespace dnc {
 
 torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel,
-                              int64_t stride) {
+                              int64_t stride, int64_t dilation, int64_t groups) {
   return torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, kernel)
                                .stride(stride)
-                               .padding(kernel / 2)
+                               .padding(kernel / 2 * dilation)
+                               .dilation(dilation)
+                               .groups(groups)
                                .bias(false));
 }
 
-ResidualBlock::ResidualBlock(const BlockOptions& options, int64_t out_channels)
-    : options_(options), out_channels_(out_channels) {}
-
 void ResidualBlock::add_shortcut() {
-  const bool changes = options_.stride != 1 || options_.in_channels != out_channels_;
+  const int64_t in_channels = options_.in_channels, out_channels = options_.out_channels;
+  const bool changes = options_.stride != 1 || in_channels != out_channels;
   if (!changes || options_.shortcut == Shortcut::kIdentity) return;
-  projection_ = convolution(options_.in_channels, out_channels_, 1, options_.stride);
-  projection_norm_ = Norm(out_channels_);
-  register_module("downsample", torch::nn::Sequential(projection_, projection_norm_));
+  // The pooling counts as 0; it has no parameters.
+  const bool pools = options_.shortcut == Shortcut::kPooling;
+  auto& layers = *register_module("downsample", std::make_shared<torch::nn::Module>());
+  projection_ = layers.register_module(
+      pools ? "1" : "0", convolution(in_channels, out_channels, 1, pools ? 1 : options_.stride));
+  projection_norm_ = Norm(layers, pools ? "2" : "1", options_.norm, out_channels);
 }
 
 torch::Tensor ResidualBlock::shortcut(const torch::Tensor& x) {
-  if (projection_) return projection_norm_(projection_(x));
-  torch::Tensor out = x;
-  if (options_.stride != 1) {
-    out = out.slice(2, 0, std::nullopt, options_.stride).slice(3, 0, std::nullopt, options_.stride);
+  const int64_t stride = options_.stride;
+  if (projection_) {
+    const bool pools = options_.shortcut == Shortcut::kPooling && stride != 1;
+    return projection_norm_(
+        projection_(pools ? torch::avg_pool2d(x, stride, stride, /*padding=*/0, /*ceil_mode=*/true,
+                                              /*count_include_pad=*/false)
+                          : x));
   }
-  if (const int64_t zeros = out_channels_ - options_.in_channels; zeros != 0) {
+  torch::Tensor out = x;
+  if (stride != 1) {
+    out = out.slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride);
+  }
+  if (const int64_t zeros = options_.out_channels - options_.in_channels; zeros != 0) {
     // Half on each side, as the published CIFAR weights of pytorch_resnet_cifar10 expect.
     out = torch::constant_pad_nd(out, {0, 0, 0, 0, zeros / 2, zeros - zeros / 2});
   }
@@ -46,12 +57,12 @@ torch::Tensor ResidualBlock::forward(const torch::Tensor& x) {
 }
 
 BasicBlock::BasicBlock(const BlockOptions& options)
-    : ResidualBlock(options, options.width),
-      conv1_(register_module("conv1",
-                             convolution(options.in_channels, options.width, 3, options.stride))),
-      bn1_(register_module("bn1", Norm(options.width))),
-      conv2_(register_module("conv2", convolution(options.width, options.width, 3))),
-      bn2_(register_module("bn2", Norm(options.width))) {
+    : ResidualBlock(options),
+      conv1_(register_module("conv1", convolution(options.in_channels, options.width, 3,
+                                                  options.stride, options.dilation))),
+      bn1_(*this, "bn1", options.norm, options.width),
+      conv2_(register_module("conv2", convolution(options.width, options.out_channels, 3))),
+      bn2_(*this, "bn2", options.norm, options.out_channels) {
   add_shortcut();
 }
 
@@ -61,14 +72,18 @@ torch::Tensor BasicBlock::residual(const torch::Tensor& x) {
 }
 
 Bottleneck::Bottleneck(const BlockOptions& options)
-    : ResidualBlock(options, 4 * options.width),
-      conv1_(register_module("conv1", convolution(options.in_channels, options.width, 1))),
-      bn1_(register_module("bn1", Norm(options.width))),
-      conv2_(
-          register_module("conv2", convolution(options.width, options.width, 3, options.stride))),
-      bn2_(register_module("bn2", Norm(options.width))),
-      conv3_(register_module("conv3", convolution(options.width, 4 * options.width, 1))),
-      bn3_(register_module("bn3", Norm(4 * options.width))) {
+    : ResidualBlock(options),
+      conv1_(register_module(
+          "conv1", convolution(options.in_channels, options.width, 1,
+                               options.stride_in == StrideIn::kFirst ? options.stride : 1))),
+      bn1_(*this, "bn1", options.norm, options.width),
+      conv2_(register_module(
+          "conv2", convolution(options.width, options.width, 3,
+                               options.stride_in == StrideIn::kMiddle ? options.stride : 1,
+                               options.dilation, options.groups))),
+      bn2_(*this, "bn2", options.norm, options.width),
+      conv3_(register_module("conv3", convolution(options.width, options.out_channels, 1))),
+      bn3_(*this, "bn3", options.norm, options.out_channels) {
   add_shortcut();
 }
 
@@ -78,22 +93,24 @@ torch::Tensor Bottleneck::residual(const torch::Tensor& x) {
   return bn3_(conv3_(out));
 }
 
-ResidualStage::ResidualStage(BlockOptions options, int64_t blocks) {
-  for (int64_t i = 0; i < blocks; ++i) {
+ResidualStage::ResidualStage(const StageOptions& options) : recompute_(options.recompute) {
+  auto block_options = options.block;
+  for (int64_t i = 0; i < options.blocks; ++i) {
     std::shared_ptr<ResidualBlock> block;
-    if (options.bottleneck) {
-      block = std::make_shared<Bottleneck>(options);
+    if (block_options.bottleneck) {
+      block = std::make_shared<Bottleneck>(block_options);
     } else {
-      block = std::make_shared<BasicBlock>(options);
+      block = std::make_shared<BasicBlock>(block_options);
     }
     blocks_.push_back(register_module(std::to_string(i), block));
-    options.in_channels = block->out_channels();
-    options.stride = 1;
+    block_options.in_channels = block_options.out_channels;
+    block_options.stride = 1;
+    block_options.dilation = options.dilation;
   }
 }
 
 torch::Tensor ResidualStage::forward(torch::Tensor x) {
-  for (const auto& block : blocks_) x = block->forward(x);
+  for (const auto& block : blocks_) x = forward_block(block, recompute_, x);
   return x;
 }
 

@@ -1,49 +1,56 @@
 #pragma once
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/types.h>
 
 #include <memory>
 #include <vector>
 
+#include "plugins/backbones/common/norm.h"
+
 namespace dnc {
 
-/// What follows each convolution of a residual network. One name for it, and `norm` for its
-/// modules, so that another normalisation is one change.
-using Norm = torch::nn::BatchNorm2d;
-
-/// A convolution without bias, because a Norm follows, padded to keep the size at stride 1.
+/// A convolution without bias, because a norm follows, padded to keep the size at stride 1.
 torch::nn::Conv2d convolution(int64_t in_channels, int64_t out_channels, int64_t kernel,
-                              int64_t stride = 1);
+                              int64_t stride = 1, int64_t dilation = 1, int64_t groups = 1);
 
-/// How the input of a block reaches its sum where stride or channels change (He et al. 2015,
-/// "Deep residual learning for image recognition", section 4.1).
+/// How the input of a block reaches its sum where stride or channels change.
 enum class Shortcut {
   kIdentity,    // A: every stride-th pixel, zeros in the new channels; has no parameters
-  kProjection,  // B: 1x1 convolution and norm
+  kProjection,  // B: 1x1 convolution with the stride, and norm
+  kPooling,     // D: average pooling with the stride, 1x1 convolution, and norm
 };
+// A and B: He et al. 2015, "Deep residual learning for image recognition", section 4.1. D: He et
+// al. 2019, "Bag of tricks for image classification", figure 2c.
+
+/// Which convolution of a bottleneck has the stride: the first, a 1x1, as in the paper (mmcls's
+/// style `caffe`), or the 3x3 (`pytorch`, torchvision's "v1.5").
+enum class StrideIn { kFirst, kMiddle };
 
 struct BlockOptions {
   bool bottleneck = false;
   int64_t in_channels = 0;
   int64_t width = 0;  // channels of the 3x3 convolutions
+  int64_t out_channels = 0;
   int64_t stride = 1;
+  int64_t dilation = 1;  // of the first 3x3 convolution
+  int64_t groups = 1;    // of a bottleneck's 3x3 convolution
+  StrideIn stride_in = StrideIn::kMiddle;
   Shortcut shortcut = Shortcut::kProjection;
+  NormOptions norm;
 };
 
 /// relu(residual(x) + shortcut(x)): [N, C, H, W] to [N, out_channels, H / stride, W / stride],
-/// sizes rounded up. The modules are named as in torchvision.
+/// sizes rounded up. The modules are named as in torchvision, and as in timm where it has none.
 class ResidualBlock : public torch::nn::Module {
  public:
   torch::Tensor forward(const torch::Tensor& x);
-  int64_t out_channels() const { return out_channels_; }
   /// The last in the residual branch: while its weight is zero, the block is its shortcut.
   virtual Norm last_norm() const = 0;
 
  protected:
-  ResidualBlock(const BlockOptions& options, int64_t out_channels);
+  explicit ResidualBlock(const BlockOptions& options) : options_(options) {}
   virtual torch::Tensor residual(const torch::Tensor& x) = 0;
   /// For the end of a constructor: parameters stand in the order of registration.
   void add_shortcut();
@@ -52,12 +59,11 @@ class ResidualBlock : public torch::nn::Module {
   torch::Tensor shortcut(const torch::Tensor& x);
 
   BlockOptions options_;
-  int64_t out_channels_;
   torch::nn::Conv2d projection_{nullptr};
   Norm projection_norm_{nullptr};
 };
 
-/// Two 3x3 convolutions of `width` channels; the first has the stride.
+/// Two 3x3 convolutions of `width` channels; the first has the stride and the dilation.
 class BasicBlock final : public ResidualBlock {
  public:
   explicit BasicBlock(const BlockOptions& options);
@@ -72,8 +78,8 @@ class BasicBlock final : public ResidualBlock {
   Norm bn2_;
 };
 
-/// 1x1 to `width` channels, 3x3, and 1x1 to 4 * width. The 3x3 has the stride (torchvision's
-/// "v1.5", mmcls's style `pytorch`; the paper has it in the first 1x1).
+/// 1x1 to `width` channels, 3x3, and 1x1 to `out_channels`. The 3x3 has the groups and the
+/// dilation.
 class Bottleneck final : public ResidualBlock {
  public:
   explicit Bottleneck(const BlockOptions& options);
@@ -90,15 +96,23 @@ class Bottleneck final : public ResidualBlock {
   Norm bn3_;
 };
 
-/// Blocks in a row, named 0, 1, ...: the first as `options` say, the others at stride 1.
+struct StageOptions {
+  BlockOptions block;      // the first
+  int64_t blocks = 1;      // how many
+  int64_t dilation = 1;    // of the others
+  bool recompute = false;  // blocks keep their inputs only, see
+                           // gradient_checkpointing.h
+};
+
+/// Blocks in a row, named 0, 1, ...; those after the first have stride 1.
 class ResidualStage final : public torch::nn::Module {
  public:
-  ResidualStage(BlockOptions options, int64_t blocks);
+  explicit ResidualStage(const StageOptions& options);
   torch::Tensor forward(torch::Tensor x);
-  int64_t out_channels() const { return blocks_.back()->out_channels(); }
   const std::vector<std::shared_ptr<ResidualBlock>>& blocks() const { return blocks_; }
 
  private:
+  bool recompute_;
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;
 };
 

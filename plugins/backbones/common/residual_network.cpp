@@ -8,45 +8,71 @@
 
 namespace dnc {
 
-ResidualNetwork::ResidualNetwork(const ResidualLayout& layout) : layout_(layout) {
+ResidualNetwork::ResidualNetwork(const ResidualLayout& layout)
+    : stem_pooling_(layout.stem.pooling), out_stages_(layout.out_stages) {
   check_out_stages(layout.out_stages);
-  auto block = layout.block;
-  block.in_channels = block.width;
-  conv1_ =
-      register_module("conv1", convolution(3, block.width, layout.stem_kernel, layout.stem_stride));
-  bn1_ = register_module("bn1", Norm(block.width));
-  for (int64_t i = 0; i <= layout.out_stages.back(); ++i) {
-    stages_.push_back(register_module("layer" + std::to_string(i + 1),
-                                      std::make_shared<ResidualStage>(block, layout.blocks.at(i))));
-    block.in_channels = stages_.back()->out_channels();
-    block.width *= 2;
-    block.stride = 2;
-  }
+  build_stem(layout.stem, layout.block.norm);
+  build_stages(layout);
   init_convolutions(*this);
   if (!layout.zero_init_residual) return;
   for (const auto& stage : stages_) {
-    for (const auto& each : stage->blocks()) torch::nn::init::zeros_(each->last_norm()->weight);
+    for (const auto& block : stage->blocks()) torch::nn::init::zeros_(block->last_norm().weight());
+  }
+}
+
+void ResidualNetwork::build_stem(const ResidualLayout::Stem& stem, const NormOptions& norm) {
+  if (stem.deep) {
+    const int64_t half = stem.channels / 2;
+    auto& layers = *register_module("conv1", std::make_shared<torch::nn::Module>());
+    const auto add = [&](const std::string& name, const torch::nn::Conv2d& conv) {
+      stem_convolutions_.push_back(layers.register_module(name, conv));
+    };
+    add("0", convolution(3, half, 3, stem.stride));
+    stem_norms_.emplace_back(layers, "1", norm, half);
+    add("3", convolution(half, half, 3));
+    stem_norms_.emplace_back(layers, "4", norm, half);
+    add("6", convolution(half, stem.channels, 3));
+  } else {
+    stem_convolutions_.push_back(
+        register_module("conv1", convolution(3, stem.channels, stem.kernel, stem.stride)));
+  }
+  stem_norms_.emplace_back(*this, "bn1", norm, stem.channels);
+}
+
+void ResidualNetwork::build_stages(const ResidualLayout& layout) {
+  StageOptions stage;
+  stage.block = layout.block;
+  stage.block.in_channels = layout.stem.channels;
+  stage.recompute = layout.recompute;
+  int64_t stride = layout.stem.stride * (layout.stem.pooling ? 2 : 1);
+  for (int64_t i = 0; i <= layout.out_stages.back(); ++i) {
+    stage.blocks = layout.blocks.at(i);
+    stage.dilation = layout.dilations.at(i);
+    stage.block.dilation =
+        layout.contract_dilation && stage.dilation > 1 ? stage.dilation / 2 : stage.dilation;
+    stage.block.stride = layout.strides.at(i);
+    stages_.push_back(
+        register_module("layer" + std::to_string(i + 1), std::make_shared<ResidualStage>(stage)));
+    stride *= stage.block.stride;
+    if (i == out_stages_[shapes_.size()]) shapes_.push_back({stage.block.out_channels, stride});
+    stage.block.in_channels = stage.block.out_channels;
+    stage.block.out_channels *= 2;
+    stage.block.width *= 2;
   }
 }
 
 Features ResidualNetwork::forward(const torch::Tensor& images) {
-  auto x = bn1_(conv1_(images)).relu_();
-  if (layout_.stem_pooling) x = torch::max_pool2d(x, 3, /*stride=*/2, /*padding=*/1);
+  auto x = images;
+  for (size_t i = 0; i < stem_convolutions_.size(); ++i) {
+    x = stem_norms_[i](stem_convolutions_[i](x)).relu_();
+  }
+  if (stem_pooling_) x = torch::max_pool2d(x, 3, /*stride=*/2, /*padding=*/1);
   Features maps;
   for (size_t i = 0; i < stages_.size(); ++i) {
     x = stages_[i]->forward(x);
-    if (static_cast<int64_t>(i) == layout_.out_stages[maps.size()]) maps.push_back(x);
+    if (static_cast<int64_t>(i) == out_stages_[maps.size()]) maps.push_back(x);
   }
   return maps;
-}
-
-std::vector<FeatureShape> ResidualNetwork::shapes() const {
-  std::vector<FeatureShape> shapes;
-  const int64_t stem_stride = layout_.stem_stride * (layout_.stem_pooling ? 2 : 1);
-  for (const auto stage : layout_.out_stages) {
-    shapes.push_back({stages_[stage]->out_channels(), stem_stride << stage});
-  }
-  return shapes;
 }
 
 }  // namespace dnc

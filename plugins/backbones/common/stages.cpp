@@ -20,4 +20,9 @@ void check_one_per_stage(const std::string& option, const std::vector<int64_t>& 
                                 std::to_string(values.size()));
 }
 
+void freeze(torch::nn::Module& module) {
+  module.eval();
+  for (auto& parameter : module.parameters()) parameter.requires_grad_(false);
+}
+
 }  // namespace dnc

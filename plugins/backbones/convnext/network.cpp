@@ -2,9 +2,11 @@
 
 #include <torch/nn/init.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 
+#include "plugins/backbones/common/gradient_checkpointing.h"
 #include "plugins/backbones/common/stages.h"
 #include "plugins/backbones/common/stochastic_depth.h"
 #include "registry/error.h"
@@ -101,10 +103,17 @@ void ConvNext::Options::fields(Fields& f) {
   f("layer_scale", layer_scale, "What the factors of the blocks' results start as.")
       .at_least(0)
       .alias("layer_scale_init_value");
+  f("frozen_stages", frozen_stages,
+    "What does not learn: -1 nothing, 0 the stem, 1 to 4 it and as many stages.")
+      .between(-1, kStages);
+  checkpoint_field(f, checkpoint_blocks);
 }
 
 ConvNext::ConvNext(const Options& options)
-    : out_stages_(options.out_stages), output_(options.output) {
+    : out_stages_(options.out_stages),
+      frozen_stages_(options.frozen_stages),
+      checkpoint_blocks_(options.checkpoint_blocks),
+      output_(options.output) {
   check_out_stages(out_stages_);
   check_one_per_stage("depths", options.depths, kStages);
   static constexpr int64_t kWidths[] = {96, 96, 128, 192};
@@ -136,6 +145,20 @@ ConvNext::ConvNext(const Options& options)
     norms_.push_back(register_module(name, layer_norm(width_ << stage)));
   }
   init(*this);
+  freeze_parts();
+}
+
+void ConvNext::train(bool on) {
+  Backbone::train(on);
+  freeze_parts();
+}
+
+void ConvNext::freeze_parts() {
+  if (frozen_stages_ >= 0) freeze(*downsamplings_.front());
+  for (int64_t i = 0; i < std::min<int64_t>(frozen_stages_, std::ssize(stages_)); ++i) {
+    freeze(*downsamplings_[i]);
+    for (const auto& block : stages_[i]) freeze(*block);
+  }
 }
 
 Features ConvNext::forward(const torch::Tensor& images) {
@@ -147,7 +170,7 @@ Features ConvNext::forward(const torch::Tensor& images) {
   Features outputs;
   for (size_t i = 0; i < stages_.size(); ++i) {
     x = downsamplings_[i]->forward(x);
-    for (const auto& block : stages_[i]) x = block->forward(x);
+    for (const auto& block : stages_[i]) x = forward_block(block, checkpoint_blocks_, x);
     if (static_cast<int64_t>(i) != out_stages_[outputs.size()]) continue;
     const auto out = output_ == Output::kPooled ? x.mean({2, 3}, /*keepdim=*/true) : x;
     outputs.push_back(norm_channels(norms_[outputs.size()], out));

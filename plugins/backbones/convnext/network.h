@@ -65,6 +65,8 @@ class ConvNext final : public Backbone {
     Output output = Output::kPooled;
     double stochastic_depth = 0.1;
     double layer_scale = 1e-6;
+    int64_t frozen_stages = -1;
+    bool checkpoint_blocks = false;
     void fields(Fields& f);
   };
 
@@ -73,9 +75,15 @@ class ConvNext final : public Backbone {
 
   Features forward(const torch::Tensor& images) override;
   std::vector<FeatureShape> shapes() const override;
+  /// What is frozen stays in evaluation mode.
+  void train(bool on = true) override;
 
  private:
+  void freeze_parts();
+
   std::vector<int64_t> out_stages_;
+  int64_t frozen_stages_;
+  bool checkpoint_blocks_;
   Output output_;
   int64_t width_;
   std::vector<std::shared_ptr<ConvNextDownsampling>> downsamplings_;  // before each stage

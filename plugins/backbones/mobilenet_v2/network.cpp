@@ -36,7 +36,7 @@ class ConvNormRelu6 final : public torch::nn::Module {
  public:
   explicit ConvNormRelu6(const torch::nn::Conv2dOptions& options)
       : conv_(register_module("0", torch::nn::Conv2d(options))),
-        norm_(register_module("1", Norm(options.out_channels()))) {}
+        norm_(register_module("1", torch::nn::BatchNorm2d(options.out_channels()))) {}
   torch::Tensor forward(const torch::Tensor& x) {
     auto out = norm_(conv_(x));
     return torch::relu6_(out);
@@ -44,7 +44,7 @@ class ConvNormRelu6 final : public torch::nn::Module {
 
  private:
   torch::nn::Conv2d conv_;
-  Norm norm_;
+  torch::nn::BatchNorm2d norm_;
 };
 
 /// 1x1 to the hidden channels (not where there are no more than before), 3x3 in each channel by
@@ -60,7 +60,7 @@ class InvertedResidual final : public torch::nn::Module {
     layers_->push_back(std::make_shared<ConvNormRelu6>(
         conv_options(hidden, hidden, 3).stride(stride).groups(hidden)));
     layers_->push_back(convolution(hidden, out_channels, 1));
-    layers_->push_back(Norm(out_channels));
+    layers_->push_back(torch::nn::BatchNorm2d(out_channels));
     register_module("conv", layers_);
   }
 

@@ -13,9 +13,13 @@ ResidualLayout layout_of(const ResNetCifar::Options& options) {
                                    std::to_string(options.depth));
   }
   ResidualLayout layout;
+  layout.stem.channels = options.width;
   layout.block.width = options.width;
+  layout.block.out_channels = options.width;
   layout.block.shortcut = options.shortcut;
   layout.blocks.assign(3, (options.depth - 2) / 6);
+  layout.strides = {1, 2, 2};
+  layout.dilations = {1, 1, 1};
   layout.out_stages = options.out_stages;
   return layout;
 }

@@ -2,9 +2,11 @@
 
 #include <torch/nn/init.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 
+#include "plugins/backbones/common/gradient_checkpointing.h"
 #include "plugins/backbones/common/stages.h"
 #include "plugins/backbones/common/stochastic_depth.h"
 #include "registry/error.h"
@@ -82,9 +84,15 @@ void SwinTransformer::Options::fields(Fields& f) {
       .alias("out_indices");
   f("norm_each", norm_each,
     "Every map goes through a norm of its own, as in mmseg, not only that of the last stage.");
+  f("frozen_stages", frozen_stages,
+    "What does not learn: -1 nothing, 0 the patch embedding, 1 to 4 it and as many stages, each "
+    "with the merging after it and its norm, as in mmseg (mmcls counts one less).")
+      .between(-1, kStages);
+  checkpoint_field(f, checkpoint_blocks);
 }
 
-SwinTransformer::SwinTransformer(const Options& options) : out_stages_(options.out_stages) {
+SwinTransformer::SwinTransformer(const Options& options)
+    : out_stages_(options.out_stages), frozen_stages_(options.frozen_stages) {
   check_out_stages(options.out_stages);
   const auto complete_options = complete(options);
   embed_dims_ = *complete_options.embed_dims;
@@ -100,6 +108,25 @@ SwinTransformer::SwinTransformer(const Options& options) : out_stages_(options.o
     norms_.push_back(norm);
   }
   init_linears(*this);
+  freeze_parts();
+}
+
+void SwinTransformer::train(bool on) {
+  Backbone::train(on);
+  freeze_parts();
+}
+
+void SwinTransformer::freeze_parts() {
+  if (frozen_stages_ < 0) return;
+  freeze(*patches_);
+  freeze(*patch_norm_);
+  for (int64_t i = 0; i < std::min<int64_t>(frozen_stages_, std::ssize(stages_)); ++i) {
+    freeze(*stages_[i]);
+    if (i < std::ssize(mergings_)) freeze(*mergings_[i]);
+  }
+  for (size_t i = 0; i < norms_.size(); ++i) {
+    if (norms_[i] && out_stages_[i] < frozen_stages_) freeze(*norms_[i]);
+  }
 }
 
 void SwinTransformer::build_stages(const Options& options) {
@@ -117,6 +144,7 @@ void SwinTransformer::build_stages(const Options& options) {
     stage.channels = embed_dims_ << i;
     stage.heads = options.heads[i];
     stage.side = options.window;
+    stage.recompute = options.checkpoint_blocks;
     if (options.shift_single_window) stage.shift = WindowLayout::Shift::kAlways;
     for (int64_t j = 0; j < options.depths[i]; ++j) {
       stage.drop_rates.push_back(stochastic_depth_rate(block++, blocks, options.stochastic_depth));

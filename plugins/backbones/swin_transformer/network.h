@@ -37,6 +37,8 @@ class SwinTransformer final : public Backbone {
     double stochastic_depth = 0.2;
     std::vector<int64_t> out_stages = {3};
     bool norm_each = false;
+    int64_t frozen_stages = -1;
+    bool checkpoint_blocks = false;
     void fields(Fields& f);
   };
 
@@ -45,11 +47,15 @@ class SwinTransformer final : public Backbone {
 
   Features forward(const torch::Tensor& images) override;
   std::vector<FeatureShape> shapes() const override;
+  /// What is frozen stays in evaluation mode.
+  void train(bool on = true) override;
 
  private:
   void build_stages(const Options& options);
+  void freeze_parts();
 
   std::vector<int64_t> out_stages_;
+  int64_t frozen_stages_;
   int64_t embed_dims_;
   torch::nn::Conv2d patches_{nullptr};
   torch::nn::LayerNorm patch_norm_{nullptr};

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "plugins/backbones/common/gradient_checkpointing.h"
 #include "plugins/backbones/common/stochastic_depth.h"
 
 namespace dnc {
@@ -73,7 +74,8 @@ torch::Tensor PatchMerging::forward(const torch::Tensor& map) {
   return reduction_(norm_(torch::cat({pixel(0, 0), pixel(1, 0), pixel(0, 1), pixel(1, 1)}, 3)));
 }
 
-SwinStage::SwinStage(const SwinStageOptions& options) : side_(options.side), shift_(options.shift) {
+SwinStage::SwinStage(const SwinStageOptions& options)
+    : side_(options.side), shift_(options.shift), recompute_(options.recompute) {
   for (const double rate : options.drop_rates) {
     const auto block =
         std::make_shared<SwinBlock>(options.channels, options.heads, options.side, rate);
@@ -88,7 +90,7 @@ torch::Tensor SwinStage::forward(torch::Tensor map) {
     shifted_ = WindowLayout(height, width, side_, shift_, map.device());
   }
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    map = blocks_[i]->forward(map, i % 2 == 0 ? still_ : shifted_);
+    map = forward_block(blocks_[i], recompute_, map, i % 2 == 0 ? still_ : shifted_);
   }
   return map;
 }

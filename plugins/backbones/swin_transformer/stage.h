@@ -63,6 +63,7 @@ struct SwinStageOptions {
   int64_t side = 0;                                                    // of a window
   std::vector<double> drop_rates;                                      // of each block
   WindowLayout::Shift shift = WindowLayout::Shift::kWhereMoreThanOne;  // of every second block
+  bool recompute = false;  // blocks keep their inputs only, see gradient_checkpointing.h
 };
 
 /// Blocks in a row, named 0, 1, ...: [N, H, W, C] to the same. Every second one shifts its windows.
@@ -74,6 +75,7 @@ class SwinStage final : public torch::nn::Module {
  private:
   int64_t side_;
   WindowLayout::Shift shift_;
+  bool recompute_;
   std::vector<std::shared_ptr<SwinBlock>> blocks_;
   WindowLayout still_, shifted_;  // for the size seen last
 };

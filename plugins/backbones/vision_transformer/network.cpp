@@ -3,9 +3,12 @@
 #include <torch/nn/functional/upsampling.h>
 #include <torch/nn/init.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
+#include "plugins/backbones/common/gradient_checkpointing.h"
+#include "plugins/backbones/common/stages.h"
 #include "plugins/backbones/common/stochastic_depth.h"
 #include "registry/error.h"
 
@@ -96,6 +99,11 @@ void VisionTransformer::Options::fields(Fields& f) {
       .at_least(0)
       .below(1)
       .alias("drop_path_rate");
+  f("frozen_stages", frozen_stages,
+    "What does not learn: -1 nothing, 0 the embeddings, n they and the first n blocks; with all "
+    "blocks, the last norm too.")
+      .between(-1, 256);
+  checkpoint_field(f, checkpoint_blocks);
 }
 
 VisionTransformer::VisionTransformer(const Options& options)
@@ -122,6 +130,23 @@ VisionTransformer::VisionTransformer(const Options& options)
                                std::make_shared<EncoderBlock>(channels_, shape.heads, rate)));
   }
   norm_ = encoder.register_module("ln", layer_norm(channels_));
+  freeze_parts();
+}
+
+void VisionTransformer::train(bool on) {
+  Backbone::train(on);
+  freeze_parts();
+}
+
+void VisionTransformer::freeze_parts() {
+  if (options_.frozen_stages < 0) return;
+  class_token_.requires_grad_(false);
+  positions_.requires_grad_(false);
+  freeze(*patches_);
+  for (int64_t i = 0; i < std::min<int64_t>(options_.frozen_stages, std::ssize(blocks_)); ++i) {
+    freeze(*blocks_[i]);
+  }
+  if (options_.frozen_stages >= std::ssize(blocks_)) freeze(*norm_);
 }
 
 torch::Tensor VisionTransformer::positions(int64_t rows, int64_t columns) const {
@@ -143,7 +168,7 @@ Features VisionTransformer::forward(const torch::Tensor& images) {
   // As many class tokens as images; N is never read as a number, so that a traced model takes any.
   const auto token = class_token_.expand_as(patches.slice(1, 0, 1));
   auto x = torch::cat({token, patches}, 1) + positions(rows, columns);
-  for (const auto& block : blocks_) x = block->forward(x);
+  for (const auto& block : blocks_) x = forward_block(block, options_.checkpoint_blocks, x);
   if (options_.output == Output::kToken) {
     return {norm_(x.slice(1, 0, 1)).transpose(1, 2).unsqueeze(3)};
   }

@@ -63,6 +63,8 @@ class VisionTransformer final : public Backbone {
     int64_t image_size = 224;
     Output output = Output::kToken;
     double stochastic_depth = 0;
+    int64_t frozen_stages = -1;
+    bool checkpoint_blocks = false;
     void fields(Fields& f);
   };
 
@@ -71,8 +73,11 @@ class VisionTransformer final : public Backbone {
 
   Features forward(const torch::Tensor& images) override;
   std::vector<FeatureShape> shapes() const override;
+  /// What is frozen stays in evaluation mode.
+  void train(bool on = true) override;
 
  private:
+  void freeze_parts();
   torch::Tensor positions(int64_t rows, int64_t columns) const;
 
   Options options_;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,17 +45,22 @@ inline void fill(torch::nn::Module& net) {
 }
 
 /// Whether `tensor` has the shape, mean, deviation and sampled values that summarise() of
-/// tests/golden/backbones.py found.
-inline void expect_summary(const Golden& golden, const std::string& name,
-                           const torch::Tensor& tensor, double tolerance) {
+/// tests/golden/backbones.py found. Gives the largest difference of a sampled value, relative to
+/// the largest of them.
+inline double expect_summary(const Golden& golden, const std::string& name,
+                             const torch::Tensor& tensor, double tolerance) {
   SCOPED_TRACE(name);
   const auto sizes = torch::tensor(tensor.sizes().vec(), torch::kFloat64);
-  ASSERT_TRUE(torch::equal(sizes, golden[name + "/shape"])) << "shape " << tensor.sizes();
+  const bool same_shape = torch::equal(sizes, golden[name + "/shape"]);
+  EXPECT_TRUE(same_shape) << "shape " << tensor.sizes();
+  if (!same_shape) return std::numeric_limits<double>::infinity();
   const auto flat = tensor.detach().to(torch::kFloat64).reshape(-1);
   const auto moments = torch::stack({flat.mean(), flat.std(/*unbiased=*/false)});
   EXPECT_TRUE(is_close(moments, golden[name + "/moments"], tolerance));
   const auto sample = flat.slice(0, 0, std::nullopt, std::max<int64_t>(1, flat.numel() / 100));
-  EXPECT_TRUE(is_close(sample, golden[name + "/sample"], tolerance));
+  const auto expected = golden[name + "/sample"];
+  EXPECT_TRUE(is_close(sample, expected, tolerance));
+  return ((sample - expected).abs().max() / expected.abs().max()).item<double>();
 }
 
 /// The names after `prefix` of which there is a summary; at least one.
@@ -71,50 +78,80 @@ inline torch::Tensor golden_images(at::IntArrayRef shape) {
   return golden_values("images", shape).to(torch::kFloat64);
 }
 
+inline int64_t parameter_count(const torch::nn::Module& net) {
+  int64_t count = 0;
+  for (const auto& parameter : net.parameters()) count += parameter.numel();
+  return count;
+}
+
+/// The largest differences that expect_golden() found, relative to the largest value of the tensor.
+struct Parity {
+  double maps = 0;         // in float64
+  double single_maps = 0;  // in float32, in evaluation
+  double gradients = 0;    // in float64
+};
+
+/// In evaluation, in float64 and in float32.
+inline void expect_golden_maps(const Golden& golden, const std::string& name, Backbone& net,
+                               at::IntArrayRef images_shape, double tolerance, Parity& parity) {
+  const torch::NoGradGuard no_grad;
+  net.eval();
+  for (const auto type : {torch::kFloat64, torch::kFloat32}) {
+    net.to(type);
+    const auto maps = net.forward(golden_images(images_shape).to(type));
+    EXPECT_FALSE(golden.contains(name + "/eval/map" + std::to_string(maps.size()) + "/shape"));
+    auto& worst = type == torch::kFloat64 ? parity.maps : parity.single_maps;
+    for (size_t i = 0; i < maps.size(); ++i) {
+      const auto map = name + "/eval/map" + std::to_string(i);
+      worst = std::max(worst, expect_summary(golden, map, maps[i], tolerance));
+    }
+  }
+}
+
 /// Compares all stages' maps with the golden ones: in evaluation, then in training with the
 /// gradients and the running statistics after it. Tolerances are relative to the largest value.
+/// Prints what docs/parity.md shows.
 inline void expect_golden(const Golden& golden, const std::string& name, Backbone& net,
                           at::IntArrayRef images_shape) {
   constexpr double kForward = 1e-5;
   constexpr double kGradient = 1e-4;
+  Parity parity;
   fill(net);
-  auto images = golden_images(images_shape);
-  net.eval();
-  auto maps = net.forward(images);
-  for (size_t i = 0; i < maps.size(); ++i) {
-    expect_summary(golden, name + "/eval/map" + std::to_string(i), maps[i], kForward);
-  }
-  EXPECT_FALSE(golden.contains(name + "/eval/map" + std::to_string(maps.size()) + "/shape"));
+  expect_golden_maps(golden, name, net, images_shape, kForward, parity);
 
+  fill(net);  // the statistics and the digits that float32 has not
   net.train();
-  images.requires_grad_();
-  maps = net.forward(images);
+  const auto images = golden_images(images_shape).requires_grad_();
+  const auto maps = net.forward(images);
   auto loss = torch::zeros({}, torch::kFloat64);
   for (size_t i = 0; i < maps.size(); ++i) {
     const auto index = std::to_string(i);
-    expect_summary(golden, name + "/train/map" + index, maps[i], kForward);
+    const auto map = name + "/train/map" + index;
+    parity.maps = std::max(parity.maps, expect_summary(golden, map, maps[i], kForward));
     loss = loss + (maps[i] * golden_values("probe" + index, maps[i].sizes())).sum();
   }
   EXPECT_TRUE(is_close(loss, golden[name + "/train/loss"], kForward));
   loss.backward();
 
-  expect_summary(golden, name + "/train/gradient/images", images.grad(), kGradient);
+  const auto expect_gradient = [&](const std::string& of, const torch::Tensor& gradient) {
+    const auto difference =
+        expect_summary(golden, name + "/train/gradient/" + of, gradient, kGradient);
+    parity.gradients = std::max(parity.gradients, difference);
+  };
+  expect_gradient("images", images.grad());
   const auto parameters = net.named_parameters();
-  const auto buffers = net.named_buffers();
   for (const auto& each : summaries(golden, name + "/train/gradient/parameter/")) {
-    expect_summary(golden, name + "/train/gradient/parameter/" + each, parameters[each].grad(),
-                   kGradient);
+    expect_gradient("parameter/" + each, parameters[each].grad());
   }
-  if (buffers.is_empty()) return;
-  for (const auto& each : summaries(golden, name + "/train/buffer/")) {
-    expect_summary(golden, name + "/train/buffer/" + each, buffers[each], kForward);
+  const auto buffers = net.named_buffers();
+  if (!buffers.is_empty()) {
+    for (const auto& each : summaries(golden, name + "/train/buffer/")) {
+      expect_summary(golden, name + "/train/buffer/" + each, buffers[each], kForward);
+    }
   }
-}
-
-inline int64_t parameter_count(const torch::nn::Module& net) {
-  int64_t count = 0;
-  for (const auto& parameter : net.parameters()) count += parameter.numel();
-  return count;
+  std::printf("[  PARITY  ] %s: maps %.1e, in float32 %.1e, gradients %.1e, parameters %lld\n",
+              name.c_str(), parity.maps, parity.single_maps, parity.gradients,
+              static_cast<long long>(parameter_count(net)));
 }
 
 /// Whether a network of each preset has as many parameters as the golden FAMILY_SIZE/parameters
@@ -198,6 +235,28 @@ inline void expect_random_in_training_only(Backbone& net, at::IntArrayRef shape)
   EXPECT_TRUE(is_random());
   net.eval();
   EXPECT_FALSE(is_random());
+}
+
+/// Whether the parameters whose names begin with one of `prefixes`, and no others, do not learn,
+/// after a round trip through evaluation too, and a training step works.
+inline void expect_frozen(Backbone& net, const std::vector<std::string>& prefixes,
+                          at::IntArrayRef images_shape) {
+  net.eval();
+  net.train();
+  bool learns = false;
+  for (const auto& item : net.named_parameters()) {
+    const bool frozen =
+        std::any_of(prefixes.begin(), prefixes.end(),
+                    [&](const std::string& prefix) { return item.key().rfind(prefix, 0) == 0; });
+    EXPECT_EQ(item.value().requires_grad(), !frozen) << item.key();
+    learns = learns || !frozen;
+  }
+  const auto map = net.forward(golden_values("images", images_shape)).back();
+  ASSERT_EQ(map.requires_grad(), learns);
+  if (learns) map.sum().backward();
+  for (const auto& item : net.named_parameters()) {
+    EXPECT_EQ(item.value().grad().defined(), item.value().requires_grad()) << item.key();
+  }
 }
 
 /// Whether what TorchScript records of the last map for zeros of the shape `recorded` gives the

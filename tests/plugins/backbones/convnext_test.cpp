@@ -85,6 +85,20 @@ TEST(ConvNext, SkipsBlocksAtRandomInTrainingOnly) {
   expect_random_in_training_only(net, {4, 3, 32, 32});
 }
 
+TEST(ConvNext, FrozenStagesDoNotLearn) {
+  auto options = small_net(Output::kMap);
+  const std::vector<int64_t> shape = {2, 3, 64, 64};
+  options.out_stages = {3};
+  std::vector<std::string> frozen;
+  for (const int64_t stages : {-1, 0, 2}) {
+    options.frozen_stages = stages;
+    ConvNext net(options);
+    if (stages == 0) frozen = {"features.0."};
+    if (stages == 2) frozen = {"features.0.", "features.1.", "features.2.", "features.3."};
+    expect_frozen(net, frozen, shape);
+  }
+}
+
 TEST(ConvNext, IsTracedForAnySize) {
   ConvNext net(small_net(Output::kMap));
   expect_traced(net, {1, 3, 64, 64}, {3, 3, 75, 70});
@@ -129,7 +143,7 @@ TEST(ConvNext, RefusesImagesThatAreTooSmall) {
 TEST(ConvNext, TakesOptionsUnderOpenMmlabNames) {
   const auto net = build_component<Backbone, ConvNext>(
       "{type: T, arch: base, depths: [1, 1, 1, 1], out_indices: [2, 3], drop_path_rate: 0.4, "
-      "layer_scale_init_value: 0.5, output: map}");
+      "layer_scale_init_value: 0.5, output: map, frozen_stages: 1, with_cp: true}");
   const auto shapes = net->shapes();
   ASSERT_EQ(shapes.size(), 2);
   EXPECT_EQ(shapes[0].channels, 512);

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/weights/key_map.h"
@@ -23,7 +24,10 @@ using Shapes = std::map<std::string, std::string>;
 
 std::string shape_text(const torch::Tensor& tensor) {
   std::string text;
-  for (const auto size : tensor.sizes()) text += (text.empty() ? "" : "x") + std::to_string(size);
+  for (const auto size : tensor.sizes()) {
+    if (!text.empty()) text += 'x';
+    text += std::to_string(size);
+  }
   return text.empty() ? "-" : text;
 }
 
@@ -87,6 +91,59 @@ void expect_strict(const std::string& family, const TensorMap& state) {
 
 TEST(KeyMapsOfBackbones, ResNetHasTheTensorsOfTorchvisionAndTimm) {
   expect_strict("resnet", state_with_head<ResNet>("{type: T, depth: 18}"));
+}
+
+TEST(KeyMapsOfBackbones, ResNetWithADeepStemHasTheTensorsOfTimm) {
+  expect_strict("resnet_deep_stem", state_with_head<ResNetV1d>("{type: T, depth: 18}"));
+}
+
+TEST(KeyMapsOfBackbones, ResNeXtHasTheTensorsOfTorchvisionAndTimm) {
+  expect_strict("resnext", state_with_head<ResNeXt>("{type: T, depth: 50}"));
+}
+
+/// Whether a file that has the tensors of `state`, with parts of their names renamed, is known as
+/// one of mmseg and becomes `state`.
+void expect_read(const TensorMap& state,
+                 const std::vector<std::pair<std::string, std::string>>& renamed) {
+  TensorMap file;
+  for (const auto& item : state) {
+    auto name = item.key();
+    for (const auto& [ours, theirs] : renamed) {
+      const auto at = name.find(ours);
+      if (at == std::string::npos) continue;
+      const auto rest = name.substr(at + ours.size());
+      name.resize(at);
+      name += theirs;
+      name += rest;
+      break;
+    }
+    file.insert(name, item.value());
+  }
+  const KeyMaps maps(DNC_SOURCE_DIR "/keymaps");
+  const auto* form = maps.recognise(file);
+  ASSERT_NE(form, nullptr);
+  EXPECT_EQ(form->names.back(), "mmseg");
+  const auto ours = to_ours(file, *form, "file");
+  EXPECT_TRUE(ours.unknown.empty());
+  EXPECT_EQ(shapes_of(ours.tensors), shapes_of(state));
+}
+
+TEST(KeyMapsOfBackbones, ResNetV1cIsReadFromMmseg) {
+  expect_read(state_with_head<ResNetV1c>("{type: T, depth: 18}"),
+              {{"backbone.conv1.", "backbone.stem."}, {"backbone.bn1.", "backbone.stem.7."}});
+}
+
+TEST(KeyMapsOfBackbones, ResNetV1cIsReadFromAClassifierOfOpenMmlab) {
+  expect_read(state_with_head<ResNetV1c>("{type: T, depth: 18}"), {{"backbone.conv1.", "stem."},
+                                                                   {"backbone.bn1.", "stem.7."},
+                                                                   {"backbone.", ""},
+                                                                   {"head.fc.", "fc."}});
+}
+
+TEST(KeyMapsOfBackbones, ResNetWithGroupNormsIsReadFromMmseg) {
+  const auto state =
+      state_with_head<ResNet>("{type: T, depth: 18, width: 8, norm: {type: group, groups: 4}}");
+  expect_read(state, {{".bn1.", ".gn1."}, {".bn2.", ".gn2."}});
 }
 
 TEST(KeyMapsOfBackbones, MobileNetV2HasTheTensorsOfTorchvisionAndTimm) {

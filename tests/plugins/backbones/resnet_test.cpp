@@ -3,6 +3,7 @@
 #include <cmath>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "plugins/backbones/resnet/network.h"
 #include "tests/plugins/backbones/backbone_golden.h"
@@ -55,6 +56,107 @@ TEST(ResNet, Depth50WithCifarStemMatchesReference) {
   expect_golden(Golden::load("backbones.txt"), "resnet50_cifar", net, kSmall);
 }
 
+/// A relative of ResNet against the golden values of resnet_variants.py.
+void expect_variant(const std::string& name, ResNet::Options options) {
+  options.out_stages = {0, 1, 2, 3};
+  ResNet net(options);
+  const auto golden = Golden::load("resnet_variants.txt");
+  EXPECT_EQ(parameter_count(net), golden[name + "/parameters"].item<int64_t>());
+  if (!golden.names(name + "/state/").empty()) expect_state(golden, name, net);
+  expect_golden(golden, name, net, kLarge);
+}
+
+ResNet::Options dilated(int64_t depth) {
+  auto options = all_stages(depth);
+  options.strides = {1, 2, 1, 1};
+  options.dilations = {1, 1, 2, 4};
+  return options;
+}
+
+TEST(ResNet, V1cMatchesTimm) { expect_variant("resnet50c", ResNetV1c::Options()); }
+
+TEST(ResNet, V1dMatchesTimm) { expect_variant("resnet50d", ResNetV1d::Options()); }
+
+TEST(ResNet, V1dOfBasicBlocksMatchesTimm) {
+  ResNetV1d::Options options;
+  options.depth = 18;
+  expect_variant("resnet18d", options);
+}
+
+TEST(ResNet, ResNeXtMatchesTorchvision) { expect_variant("resnext50_32x4d", ResNeXt::Options()); }
+
+TEST(ResNet, WideMatchesTorchvision) {
+  ResNet::Options options;
+  options.base_width = 128;
+  expect_variant("wide_resnet50_2", options);
+}
+
+TEST(ResNet, DilatedMatchesTorchvisionWithContractedDilations) {
+  auto options = dilated(50);
+  options.contract_dilation = true;
+  expect_variant("resnet50_contracted", options);
+}
+
+TEST(ResNet, DilatedMatchesReference) { expect_variant("resnet50_dilated", dilated(50)); }
+
+TEST(ResNet, DilatedOfBasicBlocksMatchesReference) {
+  expect_variant("resnet18_dilated", dilated(18));
+}
+
+TEST(ResNet, V1MatchesReference) {
+  ResNet::Options options;
+  options.style = StrideIn::kFirst;
+  expect_variant("resnet50_caffe", options);
+}
+
+TEST(ResNet, WithGroupNormsMatchesTorchvision) {
+  ResNet::Options options;
+  options.depth = 18;
+  options.norm.type = NormOptions::Type::kGroup;
+  options.norm.groups = 8;
+  expect_variant("resnet18_group", options);
+}
+
+TEST(ResNet, LargeVariantsHaveTheNumberOfParametersOfTorchvisionAndTimm) {
+  const auto golden = Golden::load("resnet_variants.txt");
+  const auto expect_count = [&](const std::string& name, ResNet::Options options) {
+    EXPECT_EQ(parameter_count(ResNet(options)), golden[name + "/parameters"].item<int64_t>())
+        << name;
+  };
+  for (const int64_t depth : {101, 152}) {
+    ResNetV1d::Options options;
+    options.depth = depth;
+    expect_count("resnet" + std::to_string(depth) + "d", options);
+  }
+  for (const auto& [name, groups, width] :
+       std::vector<std::tuple<std::string, int64_t, int64_t>>{{"resnext101_32x8d", 32, 8},
+                                                              {"resnext101_64x4d", 64, 4},
+                                                              {"wide_resnet101_2", 1, 128}}) {
+    ResNet::Options options;
+    options.depth = 101;
+    options.groups = groups;
+    options.base_width = width;
+    expect_count(name, options);
+  }
+}
+
+TEST(ResNet, SyncBatchNormIsBatchNormInOneProcess) {
+  auto options = narrow();
+  ResNet batch(options);
+  options.norm.type = NormOptions::Type::kSyncBatch;
+  ResNet sync(options);
+  expect_maps_of(batch, sync, {0, 1, 2, 3}, kSmall);
+}
+
+TEST(ResNet, NormsThatRequireNoGradientKeepTheirWeights) {
+  auto options = narrow();
+  options.norm.requires_grad = false;
+  const ResNet net(options);
+  for (const auto& item : net.named_parameters()) {
+    EXPECT_EQ(item.value().requires_grad(), item.value().dim() == 4) << item.key();
+  }
+}
+
 TEST(ResNet, HasTorchvisionsNumberOfParameters) {
   const auto golden = Golden::load("backbones.txt");
   for (const int64_t depth : {18, 34, 50, 101, 152}) {
@@ -101,6 +203,16 @@ TEST(ResNet, GivesTheMapsThatShapesPromise) {
       expect_shapes(net, 1, 1);
     }
   }
+}
+
+TEST(ResNet, GivesTheMapsThatShapesPromiseForOtherStrides) {
+  auto options = dilated(50);
+  options.width = 8;
+  options.deep_stem = options.avg_down = true;
+  ResNet net(options);
+  EXPECT_EQ(net.shapes().back().stride, 8);
+  expect_shapes(net, 64, 64);
+  expect_shapes(net, 33, 51);
 }
 
 TEST(ResNet, BuildsNoStageAfterTheLastThatIsAskedFor) {
@@ -252,6 +364,16 @@ TEST(ResNet, TakesOptionsUnderOpenMmlabNames) {
   EXPECT_EQ(shapes[0].stride, 8);
   EXPECT_EQ(shapes[1].channels, 32);
   EXPECT_EQ(shapes[1].stride, 16);
+  const auto dilated = build_component<Backbone, ResNetV1c>(
+      "{type: T, depth: 50, base_channels: 8, stem_channels: 16, style: caffe, avg_down: true, "
+      "strides: [1, 2, 1, 1], dilations: [1, 1, 2, 4], contract_dilation: true, with_cp: true, "
+      "norm_cfg: {type: GN, num_groups: 4, requires_grad: false}}");
+  EXPECT_EQ(dilated->shapes().at(0).stride, 8);
+  EXPECT_EQ(dilated->named_parameters()["conv1.6.weight"].size(0), 16);
+  EXPECT_TRUE(dilated->buffers().empty());
+  const auto grouped = build_component<Backbone, ResNeXt>("{type: T, width_per_group: 2}");
+  EXPECT_EQ(grouped->named_parameters()["layer1.0.conv2.weight"].sizes().vec(),
+            (std::vector<int64_t>{64, 2, 3, 3}));
   const auto small = build_component<Backbone, ResNetCifarStem>("{type: T, depth: 18, width: 8}");
   EXPECT_EQ(small->shapes().at(0).stride, 8);
 }
@@ -259,6 +381,30 @@ TEST(ResNet, TakesOptionsUnderOpenMmlabNames) {
 TEST(ResNet, SaysWhichDepthsThereAre) {
   EXPECT_EQ((build_error<Backbone, ResNet>("type: T\ndepth: 20\n")),
             "test.yaml:2:8: 'depth' must be 18, 34, 50, 101 or 152, not 20");
+}
+
+TEST(ResNet, RefusesOptionsThatDoNotGoTogether) {
+  const auto error = [](const std::string& options) {
+    return build_error<Backbone, ResNet>("type: T\n" + options + "\n");
+  };
+  EXPECT_EQ((build_error<Backbone, ResNet>("{type: T, depth: 18,\n groups: 2}")),
+            "test.yaml:2:10: 'groups' is for bottlenecks, of depth 50 and more, not 18");
+  EXPECT_EQ((build_error<Backbone, ResNet>("{type: T, depth: 34,\n base_width: 128}")),
+            "test.yaml:2:14: 'base_width' is for bottlenecks, of depth 50 and more, not 34");
+  EXPECT_EQ(
+      error("groups: 7"),
+      "test.yaml:2:9: 'groups' must divide the 64 channels of the 3x3 convolutions, not 7; or "
+      "give base_width");
+  EXPECT_EQ(
+      (build_error<Backbone, ResNet>("{type: T, stem: cifar,\n deep_stem: true}")),
+      "test.yaml:2:13: 'deep_stem' is for the stem 'imagenet'; 'cifar' is one 3x3 convolution");
+  EXPECT_EQ(error("norm: {type: group, groups: 48}"),
+            "test.yaml:2:7: 'norm' has 48 groups, which do not divide the 64 channels of a layer");
+  EXPECT_NE(error("norm: {type: layer}"), "");
+  EXPECT_NE(error("norm: group"), "");
+  EXPECT_NE(error("strides: [1, 2, 2]"), "");
+  EXPECT_NE(error("dilations: [0, 1, 1, 1]"), "");
+  EXPECT_NE(error("style: tensorflow"), "");
 }
 
 TEST(ResNet, RefusesStagesOutOfOrderTwiceOrNone) {

@@ -103,6 +103,35 @@ TEST(SwinTransformer, SkipsBlocksAtRandomInTrainingOnly) {
   expect_random_in_training_only(net, {4, 3, 32, 32});
 }
 
+TEST(SwinTransformer, FrozenStagesDoNotLearn) {
+  auto options = small_net();
+  const auto frozen = [&](int64_t stages) {
+    options.frozen_stages = stages;
+    return SwinTransformer(options);
+  };
+  const std::vector<int64_t> shape = {2, 3, 32, 32};
+  auto nothing = frozen(-1);
+  expect_frozen(nothing, {}, shape);
+  auto embedding = frozen(0);
+  expect_frozen(embedding, {"features.0."}, shape);
+  options.norm_each = true;
+  options.out_stages = {0, 3};
+  auto two = frozen(2);
+  expect_frozen(
+      two, {"features.0.", "features.1.", "features.2.", "features.3.", "features.4.", "norm0."},
+      shape);
+}
+
+TEST(SwinTransformer, FrozenBlocksAreNotSkippedAtRandom) {
+  auto options = small_net();
+  options.stochastic_depth = 0.5;
+  options.frozen_stages = 4;
+  SwinTransformer net(options);
+  expect_frozen(net, {"features.", "norm"}, {2, 3, 32, 32});
+  const auto images = golden_values("images", {4, 3, 32, 32});
+  EXPECT_TRUE(torch::equal(net.forward(images).back(), net.forward(images).back()));
+}
+
 TEST(SwinTransformer, IsTracedForAnyNumberOfImages) {
   SwinTransformer net(small_net());
   expect_traced(net, {1, 3, 75, 52}, {3, 3, 75, 52});
@@ -137,7 +166,7 @@ TEST(SwinTransformer, DrawsLinearLayersAndPositionsWithDeviation002) {
 TEST(SwinTransformer, TakesOptionsUnderOpenMmlabNames) {
   const auto net = build_component<Backbone, SwinTransformer>(
       "{type: T, arch: tiny, embed_dims: 16, num_heads: [1, 2, 4, 8], window_size: 5, "
-      "drop_path_rate: 0.3, out_indices: [1, 3]}");
+      "drop_path_rate: 0.3, out_indices: [1, 3], frozen_stages: 1, with_cp: true}");
   const auto shapes = net->shapes();
   ASSERT_EQ(shapes.size(), 2);
   EXPECT_EQ(shapes[0].channels, 32);
@@ -149,6 +178,7 @@ TEST(SwinTransformer, TakesOptionsUnderOpenMmlabNames) {
 }
 
 TEST(SwinTransformer, RefusesWrongOptions) {
+  EXPECT_NE((build_error<Backbone, SwinTransformer>("type: T\nfrozen_stages: 5\n")), "");
   EXPECT_EQ((build_error<Backbone, SwinTransformer>("type: T\nheads: [3, 6, 7, 24]\n")),
             "test.yaml:2:8: 'heads' must divide the 384 channels of stage 2, not 7");
   EXPECT_EQ((build_error<Backbone, SwinTransformer>("type: T\nout_stages: [3, 3]\n")),

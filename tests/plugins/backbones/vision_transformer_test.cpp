@@ -99,6 +99,24 @@ TEST(VisionTransformer, SkipsBlocksAtRandomInTrainingOnly) {
   expect_random_in_training_only(net, {4, 3, 32, 32});
 }
 
+TEST(VisionTransformer, FrozenBlocksNeitherLearnNorAreSkippedAtRandom) {
+  auto options = small_net(Output::kMap);
+  options.stochastic_depth = 0.5;
+  const std::vector<int64_t> shape = {2, 3, 32, 32};
+  std::vector<std::string> frozen;
+  for (const int64_t stages : {-1, 0, 1, 3}) {
+    options.frozen_stages = stages;
+    VisionTransformer net(options);
+    if (stages == 0) frozen = {"class_token", "conv_proj.", "encoder.pos_embedding"};
+    if (stages == 1) frozen.push_back("encoder.layers.encoder_layer_0.");
+    if (stages == 3) frozen.push_back("encoder.");
+    expect_frozen(net, frozen, shape);
+    if (stages < 3) continue;
+    const auto images = golden_values("images", shape);
+    EXPECT_TRUE(torch::equal(net.forward(images).back(), net.forward(images).back()));
+  }
+}
+
 TEST(VisionTransformer, IsTracedForAnyNumberOfImages) {
   VisionTransformer token(small_net(Output::kToken));
   expect_traced(token, {1, 3, 32, 32}, {3, 3, 32, 32});
@@ -140,7 +158,7 @@ TEST(VisionTransformer, DrawsItsInitialWeightsAsTorchvision) {
 TEST(VisionTransformer, TakesOptionsUnderOpenMmlabNames) {
   const auto net = build_component<Backbone, VisionTransformer>(
       "{type: T, arch: small, embed_dims: 32, num_layers: 2, num_heads: 4, patch_size: 4, "
-      "img_size: 18, output: map, drop_path_rate: 0.1}");
+      "img_size: 18, output: map, drop_path_rate: 0.1, frozen_stages: 1, with_cp: true}");
   const auto parameters = net->named_parameters();
   EXPECT_EQ(parameters["encoder.pos_embedding"].sizes().vec(), (std::vector<int64_t>{1, 26, 32}));
   EXPECT_FALSE(parameters.contains("encoder.layers.encoder_layer_2.ln_1.weight"));

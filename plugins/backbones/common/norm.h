@@ -1,0 +1,48 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/types.h>
+
+#include <string>
+
+#include "registry/fields.h"
+
+namespace dnc {
+
+/// What follows the convolutions of a network; the keys and names of mm's `norm_cfg` are
+/// understood.
+struct NormOptions {
+  enum class Type {
+    kBatch,
+    // As kBatch for now, in several processes too: each takes the statistics of its own samples.
+    // Where those are few, kGroup does not depend on them.
+    kSyncBatch,
+    kGroup,
+  };
+  Type type = Type::kBatch;
+  int64_t groups = 32;  // of a group norm; they divide the channels
+  bool requires_grad = true;
+  void fields(Fields& f);
+};
+
+/// The norm that the options name, with a weight and a bias for each channel: [N, C, H, W] to the
+/// same. It registers LibTorch's module of the norm under `name` in `parent`; a handle to it.
+class Norm {
+ public:
+  /// Throws OptionError("norm") for groups that do not divide the channels.
+  Norm(torch::nn::Module& parent, const std::string& name, const NormOptions& options,
+       int64_t channels);
+  /// None.
+  Norm(std::nullptr_t) {}
+
+  torch::Tensor operator()(const torch::Tensor& x);
+  torch::Tensor weight() const { return group_ ? group_->weight : batch_->weight; }
+
+ private:
+  torch::nn::BatchNorm2d batch_{nullptr};  // one of the two
+  torch::nn::GroupNorm group_{nullptr};
+};
+
+}  // namespace dnc
