@@ -8,6 +8,7 @@ namespace dnc {
 /// The mean of the last map over its pixels: [N, C, H, W] to [N, C].
 class GlobalAveragePooling final : public DecodeHead {
  public:
+  /// Throws OptionError where the data has labels for pixels.
   explicit GlobalAveragePooling(const Context& context);
 
   torch::Tensor forward(const Features& features) override;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "plugins/decode_heads/global_average_pooling/network.h"
+#include "registry/error.h"
 #include "tests/golden/golden.h"
 #include "tests/plugins/component.h"
 #include "tests/plugins/traced.h"
@@ -46,6 +47,13 @@ TEST(GlobalAveragePooling, IsTracedForAnySize) {
   const auto traced = trace(forward, torch::zeros({1, 3, 7, 7}));
   const auto map = golden_values("map", {4, 3, 2, 5});
   EXPECT_TRUE(is_close(traced(map), forward(map), 1e-6));
+}
+
+TEST(GlobalAveragePooling, RefusesDataWithLabelsForPixels) {
+  Context context;
+  context.features = {{8, 4}};
+  context.task = Task::kPixels;
+  EXPECT_THROW(GlobalAveragePooling{context}, OptionError);
 }
 
 TEST(GlobalAveragePooling, RefusesAMapOfOtherChannels) {
