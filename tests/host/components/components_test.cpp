@@ -41,6 +41,7 @@ TEST_F(HostComponents, AreFoundByNameAndByTheirOpenMmLabNames) {
       {"SGD", {Kind::kOptimizer, "SGD"}},
       {"Adam", {Kind::kOptimizer, "Adam"}},
       {"AdamW", {Kind::kOptimizer, "AdamW"}},
+      {"Lamb", {Kind::kOptimizer, "LAMB"}},
       {"Constant", {Kind::kSchedule, "Constant"}},
       {"StepLR", {Kind::kSchedule, "Step"}},
       {"MultiStepLR", {Kind::kSchedule, "MultiStep"}},
@@ -81,7 +82,7 @@ TEST_F(HostComponents, AreBuiltWithTheirDefaults) {
       ++built;
     }
   }
-  EXPECT_EQ(built, 14);
+  EXPECT_EQ(built, 22);
 }
 
 TEST_F(HostComponents, ReadOptionsUnderTheirOwnNames) {

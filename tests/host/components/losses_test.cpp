@@ -133,5 +133,88 @@ TEST(CrossEntropy, NamesBothShapesWhereTheyDoNotFit) {
   }
 }
 
+// ---- BinaryCrossEntropy -------------------------------------------------------------------------
+
+BinaryCrossEntropy::Options binary_options(const std::string& name) {
+  BinaryCrossEntropy::Options options;
+  if (name != "plain") options.label_smoothing = 0.1;
+  if (name == "threshold") options.target_threshold = 0.2;
+  options.sum_classes = name == "sum";
+  return options;
+}
+
+TEST(BinaryCrossEntropy, MatchesTimmTo1e6) {
+  const auto golden = Golden::load("optim.txt");
+  for (const std::string name : {"plain", "smooth", "threshold", "sum"}) {
+    for (const std::string kind : {"labels", "soft"}) {
+      const auto id = "binary/" + name + "/" + kind;
+      SCOPED_TRACE(id);
+      const auto targets =
+          golden["binary/" + kind].to(kind == "labels" ? torch::kInt64 : torch::kFloat32);
+      const auto scores = golden_values("images/scores", {6, 5}).mul(4).requires_grad_();
+      const auto loss = BinaryCrossEntropy(binary_options(name)).forward(scores, targets);
+      loss.backward();
+      EXPECT_TRUE(is_close(loss, golden[id], 1e-6));
+      EXPECT_TRUE(is_close(scores.grad(), golden[id + "/gradient"], 1e-6));
+    }
+  }
+}
+
+TEST(BinaryCrossEntropy, LeavesOutPointsWithoutALabel) {
+  const auto scores = torch::randn({4, 5});
+  const auto labels = torch::tensor({2, 0}, torch::kInt64);
+  for (const std::string name : {"smooth", "threshold", "sum"}) {
+    BinaryCrossEntropy loss(binary_options(name));
+    const auto expected = loss.forward(scores.narrow(0, 0, 2), labels);
+    auto with_ignored = torch::full({4}, kIgnoredLabel, torch::kInt64);
+    with_ignored.narrow(0, 0, 2).copy_(labels);
+    EXPECT_TRUE(is_close(loss.forward(scores, with_ignored), expected, 1e-6)) << name;
+    auto soft = torch::zeros({4, 5});
+    soft.narrow(0, 0, 2).copy_(torch::one_hot(labels, 5));
+    EXPECT_TRUE(is_close(loss.forward(scores, soft), expected, 1e-6)) << name;
+  }
+}
+
+TEST(BinaryCrossEntropy, IsZeroWithZeroGradientsWhereEveryLabelIsIgnored) {
+  const auto scores = torch::randn({4, 5, 2}).requires_grad_();
+  const auto labels = torch::full({4, 2}, kIgnoredLabel, torch::kInt64);
+  const auto loss = BinaryCrossEntropy(binary_options("smooth")).forward(scores, labels);
+  loss.backward();
+  EXPECT_EQ(loss.item<double>(), 0);
+  EXPECT_TRUE(torch::equal(scores.grad(), torch::zeros({4, 5, 2})));
+}
+
+TEST(BinaryCrossEntropy, TakesPixelsAsItTakesImages) {
+  const auto scores = torch::randn({2, 5, 3, 4});
+  const auto labels = torch::randint(-1, 5, {2, 3, 4}, torch::kInt64);
+  BinaryCrossEntropy loss(binary_options("smooth"));
+  const auto as_images = scores.movedim(1, -1).reshape({-1, 5});
+  EXPECT_TRUE(
+      is_close(loss.forward(scores, labels), loss.forward(as_images, labels.flatten()), 1e-6));
+}
+
+TEST(BinaryCrossEntropy, ComputesInFloat32AndIsMultipliedByItsWeight) {
+  const auto labels = torch::tensor({0, 1, 2}, torch::kInt64);
+  const auto scores = (torch::randn({3, 5}) * 10).to(torch::kBFloat16);
+  auto options = binary_options("smooth");
+  const auto plain = BinaryCrossEntropy(options).forward(scores, labels);
+  EXPECT_EQ(plain.scalar_type(), torch::kFloat32);
+  EXPECT_TRUE(
+      torch::equal(plain, BinaryCrossEntropy(options).forward(scores.to(torch::kFloat32), labels)));
+  options.weight = 0.25;
+  EXPECT_TRUE(is_close(BinaryCrossEntropy(options).forward(scores, labels), plain * 0.25, 1e-7));
+}
+
+TEST(BinaryCrossEntropy, NamesBothShapesWhereTheyDoNotFit) {
+  try {
+    BinaryCrossEntropy({}).forward(torch::zeros({2, 5}), torch::zeros({2, 4}));
+    FAIL() << "did not throw";
+  } catch (const c10::Error& error) {
+    EXPECT_THAT(error.what_without_backtrace(),
+                testing::HasSubstr("BinaryCrossEntropy: scores are [2, 5], so targets must be "
+                                   "[2, 5], not [2, 4]"));
+  }
+}
+
 }  // namespace
 }  // namespace dnc

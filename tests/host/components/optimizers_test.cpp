@@ -42,6 +42,10 @@ std::unique_ptr<Optimizer> adam(bool with_decay) {
   return std::make_unique<T>(options);
 }
 
+std::unique_ptr<Optimizer> lamb(const LAMB::Options& options) {
+  return std::make_unique<LAMB>(options);
+}
+
 /// The option sets of tests/golden/optim.py.
 std::map<std::string, Make> option_sets() {
   return {{"sgd/plain", [] { return sgd(0.1); }},
@@ -51,7 +55,21 @@ std::map<std::string, Make> option_sets() {
           {"adam/default", [] { return adam<Adam>(false); }},
           {"adam/decay", [] { return adam<Adam>(true); }},
           {"adamw/default", [] { return adam<AdamW>(false); }},
-          {"adamw/decay", [] { return adam<AdamW>(true); }}};
+          {"adamw/decay", [] { return adam<AdamW>(true); }},
+          {"lamb/default", [] { return lamb({.lr = 1e-2}); }},
+          {"lamb/clip",
+           [] {
+             return lamb({.lr = 1e-2,
+                          .betas = {0.8, 0.95},
+                          .weight_decay = 0,
+                          .max_grad_norm = 0,
+                          .trust_clip = true,
+                          .always_adapt = true});
+           }},
+          {"lamb/sum", [] {
+             return lamb(
+                 {.lr = 5e-3, .weight_decay = 0.05, .grad_averaging = false, .max_grad_norm = 2.5});
+           }}};
 }
 
 constexpr int64_t kSteps = 10;
@@ -148,6 +166,7 @@ void expect_golden(const std::string& id, const Make& make, Layout layout) {
   }
 }
 
+// LAMB has none and takes the others; its peer is timm.
 TEST_P(Optimizers, MatchPyTorchTo1e6ByFusedOperators) {
   expect_golden(GetParam(), make(), Layout::kDense);
 }
@@ -273,7 +292,8 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 INSTANTIATE_TEST_SUITE_P(All, Optimizers,
                          testing::Values("sgd/plain", "sgd/momentum", "sgd/nesterov",
                                          "sgd/dampening", "adam/default", "adam/decay",
-                                         "adamw/default", "adamw/decay"),
+                                         "adamw/default", "adamw/decay", "lamb/default",
+                                         "lamb/clip", "lamb/sum"),
                          test_name);
 
 TEST(SGD, KeepsOnlyTheStateThatItsOptionsNeed) {
@@ -291,6 +311,43 @@ TEST(SGD, KeepsOnlyTheStateThatItsOptionsNeed) {
   EXPECT_EQ(names([] { return sgd(0.1, 0.9, 0.5); }), Names({"momentum.w", "step.w"}));
   EXPECT_EQ(names([] { return adam<AdamW>(false); }),
             Names({"exp_avg.w", "exp_avg_sq.w", "step.w"}));
+  EXPECT_EQ(names([] { return lamb({}); }), Names({"exp_avg.w", "exp_avg_sq.w", "step.w"}));
+}
+
+TEST(LAMB, ParametersMoveByAShareOfTheirLengthWhateverTheirGradientsAre) {
+  // The first update of Adam is 1 in each element, so |p| / |u| * u is the root mean square of p.
+  for (const double scale : {1.0, 100.0}) {
+    auto parameter = torch::tensor({3.0, 4.0, 0.0, 0.0}).requires_grad_();
+    const auto optimizer = lamb({.lr = 0.1, .eps = 0, .weight_decay = 0, .always_adapt = true});
+    optimizer->set_groups({{{"w"}, {parameter}, 1, {}}});
+    parameter.mutable_grad() = torch::tensor({1.0, -1.0, 2.0, -2.0}) * scale;
+    optimizer->step(0.5, {}, {});
+    EXPECT_TRUE(is_close(parameter, torch::tensor({2.875, 4.125, -0.125, 0.125}), 1e-6)) << scale;
+  }
+}
+
+TEST(LAMB, ParametersOfLengthZeroLeaveIt) {
+  auto parameter = torch::zeros({3}).requires_grad_();
+  const auto optimizer = lamb({.lr = 0.1, .eps = 0});
+  optimizer->set_groups({{{"w"}, {parameter}, 1, {}}});
+  parameter.mutable_grad() = torch::tensor({0.5, -0.5, 0.5});
+  optimizer->step(1, {}, {});
+  EXPECT_TRUE(is_close(parameter, torch::tensor({-0.1, 0.1, -0.1}), 1e-6));
+}
+
+TEST(LAMB, ClipsTheGradientsOfAllGroupsTogether) {
+  auto first = torch::zeros({1}).requires_grad_();
+  auto second = torch::zeros({1}, torch::kFloat64).requires_grad_();
+  const auto optimizer = lamb({.betas = {0, 0.5}, .max_grad_norm = 1});
+  optimizer->set_groups({{{"a"}, {first}, 1, {}}, {{"b"}, {second}, 0.5, {}}});
+  first.mutable_grad() = torch::full({1}, 3.0f);
+  second.mutable_grad() = torch::full({1}, 4.0, torch::kFloat64);
+  optimizer->step(1, {}, {});
+  std::map<std::string, torch::Tensor> state;
+  for (const auto& [name, tensor] : optimizer->state()) state[name] = tensor;
+  EXPECT_NEAR(state.at("exp_avg.a").item<double>(), 0.6, 1e-6);
+  EXPECT_NEAR(state.at("exp_avg.b").item<double>(), 0.8, 1e-6);
+  EXPECT_EQ(first.grad().item<double>(), 3) << "the gradients themselves stay";
 }
 
 TEST(SGD, RefusesNesterovWithoutMomentumOrWithDampening) {

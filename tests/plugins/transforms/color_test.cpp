@@ -191,6 +191,76 @@ TEST(ColorJitterTest, BrightnessIsSpreadEvenlyOverTheRange) {
   }
 }
 
+// Whether values are spread evenly from `low` to `high`, each cut to a whole number below it.
+void expect_spread_evenly(const std::vector<double>& values, double low, double high) {
+  const auto count = static_cast<double>(values.size());
+  double sum = 0, squares = 0;
+  for (const double value : values) {
+    ASSERT_GE(value, low - 1);
+    ASSERT_LE(value, high);
+    sum += value;
+    squares += value * value;
+  }
+  const double mean = sum / count;
+  const double variance = (high - low) * (high - low) / 12;
+  EXPECT_NEAR(mean, (low + high) / 2 - 0.5, 5 * std::sqrt(variance / count));
+  // The square of a uniform variable about its mean has a variance of 4/5 of its own squared.
+  EXPECT_NEAR(squares / count - mean * mean, variance, 5 * variance * std::sqrt(0.8 / count) + 0.1);
+}
+
+// What becomes of one byte of a picture, over many samples.
+std::vector<double> draws_of(const std::string& options, const Image& image, size_t byte) {
+  const auto jitter = build_transform<ColorJitter>(options);
+  std::vector<double> values;
+  for (int i = 0; i < 10000; ++i) values.push_back(bytes_of(apply(*jitter, image, i))[byte]);
+  return values;
+}
+
+TEST(ColorJitterTest, ContrastIsSpreadEvenlyOverTheRange) {
+  const Bytes pixels{50, 150};  // 50 on either side of the mean
+  const Image image(1, 2, 1, pixels.data());
+  expect_spread_evenly(draws_of("contrast: 0.4", image, 1), 130, 170);
+  expect_spread_evenly(draws_of("contrast: [0.5, 2]", image, 1), 125, 200);
+  expect_spread_evenly(draws_of("contrast: 1.5", image, 1), 100, 225);
+}
+
+TEST(ColorJitterTest, SaturationIsSpreadEvenlyOverTheRange) {
+  const Bytes pixel{200, 100, 100};
+  const Image image(1, 1, 3, pixel.data());
+  const double gray = bytes_of(image.to_channels(1))[0];
+  const double distance = 200 - gray;
+  expect_spread_evenly(draws_of("saturation: 0.5", image, 0), gray + 0.5 * distance,
+                       gray + 1.5 * distance);
+  expect_spread_evenly(draws_of("saturation: [0, 1]", image, 0), gray, 200);
+}
+
+TEST(ColorJitterTest, HueIsSpreadEvenlyOverTheRange) {
+  // A turn of red by h makes it 1530 h of green, or of blue the other way, in steps of 6.
+  const Bytes red{255, 0, 0};
+  const Image image(1, 1, 3, red.data());
+  const auto green = draws_of("hue: 0.1", image, 1);
+  const auto blue = draws_of("hue: 0.1", image, 2);
+  constexpr double kMost = 153;
+  // Pillow's circle has 255 steps, but its bytes go round after 256: one is lost towards blue, but
+  // for the one draw in 25.5 that turns by nothing.
+  constexpr double kLost = 6 * 24.5 / 25.5;
+  double sum = 0, sizes = 0;
+  for (size_t i = 0; i < green.size(); ++i) {
+    ASSERT_TRUE(green[i] == 0 || blue[i] == 0);
+    ASSERT_LE(green[i] + blue[i], kMost);
+    sum += green[i] - blue[i];
+    sizes += green[i] + blue[i];
+  }
+  const auto count = static_cast<double>(green.size());
+  EXPECT_NEAR(sum / count, kLost / 2, 5 * kMost / std::sqrt(3 * count));
+  // Steps are cut towards 0, which takes half of one.
+  EXPECT_NEAR(sizes / count, kMost / 2 - 3 - kLost / 2, 5 * kMost / std::sqrt(12 * count));
+  for (const double value : draws_of("hue: [0.05, 0.1]", image, 1)) {
+    ASSERT_GE(value, 76 - 6);
+    ASSERT_LE(value, kMost);
+  }
+}
+
 TEST(ColorJitterTest, ChangesComeInEitherOrderEquallyOften) {
   // Brightness cuts at 255: [120, 180] * 2 is [240, 255], whose mean is gray; the other way round
   // the mean of 150 comes first.

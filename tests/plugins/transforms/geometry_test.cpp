@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "plugins/transforms/geometry/center_crop.h"
+#include "plugins/transforms/geometry/pad.h"
 #include "plugins/transforms/geometry/random_crop.h"
 #include "plugins/transforms/geometry/random_flip.h"
 #include "plugins/transforms/geometry/random_resized_crop.h"
@@ -243,6 +244,23 @@ TEST(RandomResizedCropTest, DecodesTheCropAndNothingElse) {
   }
 }
 
+TEST(RandomResizedCropTest, DecodesAReducedImageOnlyIfAsked) {
+  const Image whole = test_picture("reduced", 120, 130, 3);
+  const auto exact = build_transform<RandomResizedCrop>("size: 16, scale: [0.5, 1]");
+  const auto reduced =
+      build_transform<RandomResizedCrop>("size: 16, scale: [0.5, 1], decoding: reduced");
+  for (int i = 0; i < 20; ++i) {
+    const auto whole_file = std::make_shared<RecordingImage>(whole, true);
+    const Image expected = apply(*exact, Image(whole_file), i);
+    EXPECT_TRUE(whole_file->factors().empty());
+    const auto file = std::make_shared<RecordingImage>(whole, true);
+    const Image actual = apply(*reduced, Image(file), i);
+    EXPECT_EQ(file->factors().size(), 1U);
+    EXPECT_TRUE(file->decoded().empty());
+    EXPECT_LT(difference(actual, expected).mean, 8);  // of noise, the worst case
+  }
+}
+
 TEST(RandomResizedCropTest, LabelsFollowWithoutMixing) {
   const auto crop = build_transform<RandomResizedCrop>("size: [20, 30], interpolation: nearest");
   const auto smooth = build_transform<RandomResizedCrop>("size: [20, 30]");
@@ -279,6 +297,8 @@ TEST(RandomResizedCropTest, RefusesBadOptions) {
   EXPECT_NE(transform_error<RandomResizedCrop>("size: 4, scale: [0, 1]"), "");
   EXPECT_NE(transform_error<RandomResizedCrop>("size: [1, 2, 3]"), "");
   EXPECT_NE(transform_error<RandomResizedCrop>("size: 4, interpolation: lanczos"), "");
+  EXPECT_THAT(transform_error<RandomResizedCrop>("size: 4, decoding: fast"),
+              HasSubstr("exact, reduced"));
   EXPECT_EQ(transform_error<RandomResizedCrop>(
                 "size: 4, crop_ratio_range: [0.5, 1], aspect_ratio_range: [1, 1]"),
             "");
@@ -300,6 +320,25 @@ TEST(ResizeTest, SizesEqualTorchvisions) {
   }
 }
 
+TEST(ResizeTest, OneNumberIsForTheEdgeThatIsAskedFor) {
+  const auto expect_size = [](const std::string& options, int64_t height, int64_t width) {
+    const Image resized = apply(*build_transform<Resize>(options), Image(40, 60, 1));
+    EXPECT_EQ(resized.height(), height) << options;
+    EXPECT_EQ(resized.width(), width) << options;
+  };
+  expect_size("size: 25", 25, 37);  // 37.5 is cut
+  expect_size("size: 25, edge: short", 25, 37);
+  expect_size("size: 25, edge: long", 16, 25);
+  expect_size("size: 25, edge: height", 25, 37);
+  expect_size("size: 25, edge: width", 16, 25);
+  expect_size("size: 25, adaptive_side: width", 16, 25);  // OpenMMLab's name
+  const Image high = apply(*build_transform<Resize>("size: 25, edge: long"), Image(60, 40, 1));
+  EXPECT_EQ(high.height(), 25);
+  EXPECT_EQ(high.width(), 16);
+  const Image thin = apply(*build_transform<Resize>("size: 5, edge: width"), Image(1, 900, 1));
+  EXPECT_EQ(thin.height(), 1);
+}
+
 TEST(ResizeTest, LeavesAtLeastOnePixel) {
   const Image resized = apply(*build_transform<Resize>("size: 5, max_size: 6"), Image(1, 900, 1));
   EXPECT_EQ(resized.height(), 1);
@@ -319,6 +358,15 @@ TEST(ResizeTest, TwoNumbersAreTheSize) {
               image.resize(7, 50, Interpolation::kBicubic)));
 }
 
+TEST(ResizeTest, DecodesAReducedImageOnlyIfAsked) {
+  const auto file = std::make_shared<RecordingImage>(test_picture("reduced", 80, 90, 3), true);
+  const Image exact = apply(*build_transform<Resize>("size: 9"), Image(file));
+  EXPECT_TRUE(file->factors().empty());
+  const Image reduced = apply(*build_transform<Resize>("size: 9, decoding: reduced"), Image(file));
+  EXPECT_EQ(file->factors(), std::vector<int64_t>{4});
+  EXPECT_LT(difference(reduced, exact).mean, 8);  // of noise, the worst case
+}
+
 TEST(ResizeTest, LabelsArePickedNotMixed) {
   Sample sample = paired_sample(20, 30);
   const Image labels = sample.labels;
@@ -327,11 +375,25 @@ TEST(ResizeTest, LabelsArePickedNotMixed) {
   EXPECT_TRUE(is_same(sample.labels, labels.resize(13, 19, Interpolation::kNearest)));
 }
 
+TEST(ResizeTest, LabelsKeepTheirSizeIfAsked) {
+  Sample sample = paired_sample(20, 30);
+  const Image labels = sample.labels;
+  auto random = augment(0);
+  build_transform<Resize>("size: 13, resize_labels: false")->apply(sample, random);
+  EXPECT_EQ(sample.image.height(), 13);
+  EXPECT_TRUE(is_same(sample.labels, labels));
+}
+
 TEST(ResizeTest, RefusesBadOptions) {
   EXPECT_THAT(transform_error<Resize>("size: [4, 5], max_size: 9"),
               HasSubstr("has no meaning with `size: [height, width]`"));
   EXPECT_THAT(transform_error<Resize>("size: 4, max_size: 4"),
               HasSubstr("must be larger than `size`"));
+  EXPECT_THAT(transform_error<Resize>("size: [4, 5], edge: long"),
+              HasSubstr("has no meaning with `size: [height, width]`"));
+  EXPECT_THAT(transform_error<Resize>("size: 4, max_size: 9, edge: long"),
+              HasSubstr("is for `edge: short`"));
+  EXPECT_NE(transform_error<Resize>("size: 4, edge: top"), "");
   EXPECT_NE(transform_error<Resize>("size: -4"), "");
 }
 
@@ -364,6 +426,86 @@ TEST(CenterCropTest, LabelsFollowAndAreIgnoredBeyondTheImage) {
   EXPECT_THAT(bytes_of(sample.labels.crop({0, 0, 1, 6})), Each(255));
   EXPECT_THAT(bytes_of(sample.labels.crop({5, 0, 1, 6})), Each(255));
   EXPECT_THAT(bytes_of(sample.image.crop({0, 0, 1, 6})), Each(0));
+}
+
+TEST(CenterCropTest, TakesAShareOfTheShorterSideForEfficientNets) {
+  const auto crop = build_transform<CenterCrop>("size: 8, crop_padding: 2");
+  // 8 / 10 of 100 pixels; of 101, 80.8 are cut to 80 and begin at 10.1 and 25.1, rounded.
+  const Image even = test_picture("even", 100, 120, 3);
+  EXPECT_TRUE(is_same(apply(*crop, even),
+                      even.crop({10, 20, 80, 80}).resize(8, 8, Interpolation::kBicubic)));
+  const Image odd = test_picture("odd", 101, 131, 3);
+  EXPECT_TRUE(
+      is_same(apply(*crop, odd), odd.crop({10, 25, 80, 80}).resize(8, 8, Interpolation::kBicubic)));
+  const Image tiny = apply(*crop, Image(1, 1, 3));
+  EXPECT_EQ(tiny.height(), 8);
+  EXPECT_EQ(tiny.width(), 8);
+}
+
+TEST(CenterCropTest, RefusesBadOptions) {
+  EXPECT_THAT(transform_error<CenterCrop>("size: [4, 5], crop_padding: 2"),
+              HasSubstr("takes a square; give one number as `size`"));
+  EXPECT_NE(transform_error<CenterCrop>("size: 4, crop_padding: -1"), "");
+  EXPECT_NE(transform_error<CenterCrop>("crop_padding: 1"), "");
+}
+
+// --- Pad
+
+TEST(PadTest, EqualsTorchvisions) {
+  const Image image = test_picture("pad", 5, 7, 3);
+  for (const auto* mode : {"constant", "edge", "reflect"}) {
+    const auto pad = build_transform<Pad>(
+        std::string("padding: [2, 1, 4, 3], fill: [11, 22, 33], padding_mode: ") + mode);
+    EXPECT_TRUE(is_same(apply(*pad, image), to_image(golden()[std::string("pad/") + mode])))
+        << mode;
+  }
+}
+
+TEST(PadTest, FillsUpAtTheRightAndAtTheBottom) {
+  const Image image = place_picture(5, 7);
+  const auto expect_size = [&](const std::string& options, int64_t height, int64_t width) {
+    const Image padded = apply(*build_transform<Pad>(options + ", fill: 200"), image);
+    ASSERT_EQ(padded.height(), height) << options;
+    ASSERT_EQ(padded.width(), width) << options;
+    EXPECT_TRUE(is_same(padded.crop({0, 0, 5, 7}), image)) << options;
+    EXPECT_THAT(bytes_of(padded.crop({5, 0, height - 5, width})), Each(200)) << options;
+    EXPECT_THAT(bytes_of(padded.crop({0, 7, height, width - 7})), Each(200)) << options;
+  };
+  expect_size("size: 9", 9, 9);
+  expect_size("size: [6, 8]", 6, 8);
+  expect_size("size: [9, 3]", 9, 7);  // never smaller
+  expect_size("size_divisor: 4", 8, 8);
+  expect_size("size_divisor: 5", 5, 10);
+  expect_size("size_divisor: 1", 5, 7);
+  expect_size("pad_to_square: true", 7, 7);
+  expect_size("padding: 0", 5, 7);
+}
+
+TEST(PadTest, LabelsFollowAndAreIgnoredBeyondTheImage) {
+  for (const auto* mode : {"constant", "edge", "reflect"}) {
+    Sample sample = paired_sample(4, 9);
+    auto random = augment(0);
+    build_transform<Pad>(std::string("padding: [1, 2], fill: 255, padding_mode: ") + mode)
+        ->apply(sample, random);
+    EXPECT_EQ(sample.labels.height(), 8);
+    EXPECT_EQ(sample.labels.width(), 11);
+    EXPECT_TRUE(is_same(sample.labels, sample.image));  // the fill is 255, as ignored labels are
+  }
+}
+
+TEST(PadTest, RefusesBadOptions) {
+  constexpr auto* kOne = "or `size`, `size_divisor` or `pad_to_square`: give one of them, and only";
+  EXPECT_THAT(transform_error<Pad>("fill: 0"), HasSubstr(kOne));
+  EXPECT_THAT(transform_error<Pad>("size: 8, padding: 1"), HasSubstr(kOne));
+  EXPECT_THAT(transform_error<Pad>("size_divisor: 8, pad_to_square: true"), HasSubstr(kOne));
+  EXPECT_THAT(transform_error<Pad>("padding: [1, 2, 3]"),
+              HasSubstr("has 3 numbers; give one, two or four"));
+  EXPECT_THAT(transform_error<Pad>("padding: 1, fill: [1, 2]"),
+              HasSubstr("has 2 numbers; give one for all channels, or three"));
+  EXPECT_NE(transform_error<Pad>("padding: -1"), "");
+  EXPECT_NE(transform_error<Pad>("size: 0"), "");
+  EXPECT_NE(transform_error<Pad>("padding: 1, padding_mode: symmetric"), "");
+  EXPECT_EQ(transform_error<Pad>("size_divisor: 32, pad_val: 3"), "");  // OpenMMLab's names
 }
 
 }  // namespace
