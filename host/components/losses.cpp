@@ -1,6 +1,7 @@
 #include "host/components/losses.h"
 
 #include <ATen/core/Reduction.h>
+#include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cross_entropy_loss.h>
 
 #include <cstdint>
@@ -10,6 +11,25 @@
 #include "registry/head.h"
 
 namespace dnc {
+namespace {
+
+/// Whether targets are soft ones. They are of the scores' shape, labels of one without the classes.
+bool check_targets(const char* loss, const torch::Tensor& scores, const torch::Tensor& targets) {
+  const bool soft = targets.is_floating_point();
+  auto expected = scores.sizes().vec();
+  if (!soft && expected.size() > 1) expected.erase(expected.begin() + 1);
+  TORCH_CHECK(scores.dim() >= 2 && targets.sizes() == expected, loss, ": scores are ",
+              scores.sizes(), ", so targets must be ", at::IntArrayRef(expected), ", not ",
+              targets.sizes());
+  return soft;
+}
+
+/// Scores in the type in which a loss is computed.
+torch::Tensor precise(const torch::Tensor& scores) {
+  return scores.scalar_type() == torch::kFloat64 ? scores : scores.to(torch::kFloat32);
+}
+
+}  // namespace
 
 void CrossEntropy::Options::fields(Fields& f) {
   f("weight", weight, "Factor on this loss in the sum of all losses.")
@@ -38,15 +58,9 @@ CrossEntropy::CrossEntropy(const Options& options, const Context& context)
 }
 
 torch::Tensor CrossEntropy::forward(const torch::Tensor& scores, const torch::Tensor& targets) {
-  const bool soft = targets.is_floating_point();
-  auto expected = scores.sizes().vec();
-  if (!soft && expected.size() > 1) expected.erase(expected.begin() + 1);
-  TORCH_CHECK(scores.dim() >= 2 && targets.sizes() == expected, "CrossEntropy: scores are ",
-              scores.sizes(), ", so targets must be ", at::IntArrayRef(expected), ", not ",
-              targets.sizes());
-  const auto precise =
-      scores.scalar_type() == torch::kFloat64 ? scores : scores.to(torch::kFloat32);
-  const auto loss = soft ? from_soft_targets(precise, targets) : from_labels(precise, targets);
+  const bool soft = check_targets("CrossEntropy", scores, targets);
+  const auto loss =
+      soft ? from_soft_targets(precise(scores), targets) : from_labels(precise(scores), targets);
   return weight_ == 1 ? loss : loss * weight_;
 }
 
@@ -78,6 +92,44 @@ torch::Tensor CrossEntropy::from_soft_targets(const torch::Tensor& scores,
   }
   const auto count = (mass > 0).sum().clamp_min(1);
   return -(weights * scores.log_softmax(1)).sum() / count;
+}
+
+void BinaryCrossEntropy::Options::fields(Fields& f) {
+  f("weight", weight, "Factor on this loss in the sum of all losses.")
+      .at_least(0)
+      .alias("loss_weight");
+  f("label_smoothing", label_smoothing,
+    "Share of each target that is spread evenly over all classes (Szegedy et al. 2016).")
+      .at_least(0)
+      .below(1)
+      .alias("smoothing");
+  f("target_threshold", target_threshold,
+    "Targets above it count as 1, others as 0; none: targets stay as they are.")
+      .at_least(0)
+      .below(1);
+  f("sum_classes", sum_classes, "Add up the classes instead of their mean.");
+}
+
+torch::Tensor BinaryCrossEntropy::forward(const torch::Tensor& scores,
+                                          const torch::Tensor& targets) {
+  const bool soft = check_targets("BinaryCrossEntropy", scores, targets);
+  const auto logits = precise(scores);
+  const auto type = logits.scalar_type();
+  const auto counted =
+      soft ? targets.sum(1, /*keepdim=*/true).gt(0) : targets.ne(kIgnoredLabel).unsqueeze(1);
+  auto wanted = soft ? targets.to(type)
+                     : at::zeros_like(logits).scatter_(1, targets.clamp_min(0).unsqueeze(1), 1);
+  const int64_t classes = scores.size(1);
+  if (options_.label_smoothing > 0) {
+    const double spread = options_.label_smoothing / static_cast<double>(classes);
+    wanted = wanted * (1 - options_.label_smoothing) + spread;
+  }
+  if (options_.target_threshold) wanted = wanted.gt(*options_.target_threshold).to(type);
+  const auto each = at::binary_cross_entropy_with_logits(logits, wanted, /*weight=*/{},
+                                                         /*pos_weight=*/{}, at::Reduction::None);
+  auto points = counted.sum().clamp_min(1);
+  if (!options_.sum_classes) points = points * classes;
+  return each.masked_fill(counted.logical_not(), 0).sum() / points * options_.weight;
 }
 
 }  // namespace dnc

@@ -7,6 +7,7 @@
 #include <ATen/ops/_foreach_div.h>
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_foreach_sqrt.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
@@ -53,14 +54,25 @@ std::optional<torch::Tensor> on_device_of(const torch::Tensor& scalar, const tor
   return scalar.to(other.device(), torch::kFloat32);
 }
 
+/// The norm of all tensors together, a float32 scalar on the device of the first, without waiting
+/// for it.
+torch::Tensor norm_of(const std::vector<torch::Tensor>& tensors) {
+  std::vector<torch::Tensor> norms;
+  for (const auto& norm : at::_foreach_norm(tensors, 2)) {
+    norms.push_back(norm.to(tensors.front().device(), torch::kFloat32));
+  }
+  return torch::stack(norms).norm();
+}
+
 }  // namespace
 
 GroupedOptimizer::GroupedOptimizer(double lr, double weight_decay, std::vector<std::string> moments,
-                                   bool counts_steps)
+                                   bool counts_steps, bool can_fuse)
     : lr_(lr),
       weight_decay_(weight_decay),
       moments_(std::move(moments)),
-      counts_steps_(counts_steps) {}
+      counts_steps_(counts_steps),
+      can_fuse_(can_fuse) {}
 
 void GroupedOptimizer::set_groups(std::vector<ParameterGroup> groups) {
   TORCH_CHECK(buckets_.empty(), "Optimizer::set_groups() was called twice");
@@ -70,7 +82,7 @@ void GroupedOptimizer::set_groups(std::vector<ParameterGroup> groups) {
     const size_t first = buckets_.size();
     for (size_t i = 0; i < group.parameters.size(); ++i) {
       const auto& parameter = group.parameters[i];
-      const bool fused = has_fused_operators(parameter);
+      const bool fused = can_fuse_ && has_fused_operators(parameter);
       auto bucket = std::find_if(buckets_.begin() + static_cast<std::ptrdiff_t>(first),
                                  buckets_.end(), [&](const Bucket& other) {
                                    const auto& head = other.parameters.front();
@@ -155,8 +167,15 @@ void GroupedOptimizer::collect_gradients(Bucket& bucket) const {
 void GroupedOptimizer::step(double factor, const torch::Tensor& grad_scale,
                             const torch::Tensor& found_inf) {
   const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> gradients;
   for (auto& bucket : buckets_) {
     collect_gradients(bucket);
+    const auto& of_bucket = bucket.active.gradients;
+    gradients.insert(gradients.end(), of_bucket.begin(), of_bucket.end());
+  }
+  if (gradients.empty()) return;
+  begin_step(gradients, on_device_of(grad_scale, gradients.front()));
+  for (auto& bucket : buckets_) {
     if (bucket.active.parameters.empty()) continue;
     const auto& parameter = bucket.parameters.front();
     step(bucket, lr_ * factor * bucket.lr_scale, on_device_of(grad_scale, parameter),
@@ -180,6 +199,12 @@ void GroupedOptimizer::step(Bucket& bucket, double lr, Scalar grad_scale, Scalar
   if (found_inf && found_inf->item<float>() != 0) return;
   if (grad_scale) at::_foreach_div_(batch.gradients, *grad_scale);
   update_foreach(batch);
+}
+
+void GroupedOptimizer::begin_step(const std::vector<torch::Tensor>&, const Scalar&) {}
+
+void GroupedOptimizer::update_fused(const Batch&, const Scalar&, const Scalar&) {
+  TORCH_CHECK(false, "this optimizer has no fused operator");
 }
 
 GroupedOptimizer::Batch GroupedOptimizer::select(const Batch& batch,
@@ -316,6 +341,85 @@ void Adam::update_foreach(const Batch& batch) {
   at::_foreach_div_(denominators, roots);
   at::_foreach_add_(denominators, options_.eps);
   at::_foreach_addcdiv_(batch.parameters, batch.moments[0], denominators, rates);
+}
+
+void LAMB::Options::fields(Fields& f) {
+  f("lr", lr, "Learning rate that the schedule multiplies.").at_least(0);
+  f("betas", betas, "Shares that the means of gradients and of their squares keep.")
+      .at_least(0)
+      .below(1)
+      .length(2, 2);
+  f("eps", eps, "Added to the root of the mean square.").at_least(0);
+  f("weight_decay", weight_decay, "Factor of the parameter that is added to its update.")
+      .at_least(0);
+  f("grad_averaging", grad_averaging,
+    "Whether the mean of the gradients adds 1 - beta1 of a new one, or all of it.");
+  f("max_grad_norm", max_grad_norm, "Largest norm of all gradients together; 0 does not clip.")
+      .at_least(0);
+  f("trust_clip", trust_clip, "No parameter moves by more than lr times its Adam update.");
+  f("always_adapt", always_adapt, "Parameters without weight decay move by their length too.");
+}
+
+LAMB::LAMB(const Options& options)
+    : GroupedOptimizer(options.lr, options.weight_decay, {"exp_avg", "exp_avg_sq"},
+                       /*counts_steps=*/true, /*can_fuse=*/false),
+      options_(options) {}
+
+void LAMB::begin_step(const std::vector<torch::Tensor>& gradients, const Scalar& grad_scale) {
+  if (options_.max_grad_norm == 0) return;
+  auto norm = norm_of(gradients);
+  if (grad_scale) norm = norm / *grad_scale;
+  clip_ = (norm / options_.max_grad_norm).clamp_min(1);
+}
+
+void LAMB::update_foreach(const Batch& batch) {
+  auto updates = adam_updates(batch);
+  if (batch.weight_decay != 0) at::_foreach_add_(updates, batch.parameters, batch.weight_decay);
+  if (batch.weight_decay != 0 || options_.always_adapt) {
+    at::_foreach_mul_(updates, trust_ratios(batch.parameters, updates));
+  }
+  at::_foreach_add_(batch.parameters, updates, -batch.lr);
+}
+
+std::vector<torch::Tensor> LAMB::adam_updates(const Batch& batch) const {
+  const double beta1 = options_.betas[0];
+  const double beta2 = options_.betas[1];
+  const auto& means = batch.moments[0];
+  const auto& squares = batch.moments[1];
+  auto gradients = batch.gradients;
+  if (clip_.defined()) {
+    gradients = at::_foreach_div(gradients, clip_.to(gradients.front().device()));
+  }
+  if (options_.grad_averaging) {
+    at::_foreach_lerp_(means, gradients, 1 - beta1);
+  } else {
+    at::_foreach_mul_(means, beta1);
+    at::_foreach_add_(means, gradients);
+  }
+  at::_foreach_mul_(squares, beta2);
+  at::_foreach_addcmul_(squares, gradients, gradients, 1 - beta2);
+
+  // The corrections stay on the device: as scalars of the host each step would wait for it.
+  const auto steps = torch::stack(batch.steps).to(torch::kFloat64);
+  const auto type = torch::promote_types(means.front().scalar_type(), torch::kFloat32);
+  const auto corrections = [&](const torch::Tensor& of_steps) {
+    return of_steps.to(type).unbind();
+  };
+  auto denominators = at::_foreach_sqrt(squares);
+  at::_foreach_div_(denominators, corrections((1 - at::pow(beta2, steps)).sqrt()));
+  at::_foreach_add_(denominators, options_.eps);
+  auto updates = at::_foreach_div(means, corrections(1 - at::pow(beta1, steps)));
+  at::_foreach_div_(updates, denominators);
+  return updates;
+}
+
+std::vector<torch::Tensor> LAMB::trust_ratios(const std::vector<torch::Tensor>& parameters,
+                                              const std::vector<torch::Tensor>& updates) const {
+  const auto own = torch::stack(at::_foreach_norm(parameters, 2));
+  const auto moves = torch::stack(at::_foreach_norm(updates, 2));
+  auto ratios = at::where(own.gt(0).logical_and(moves.gt(0)), own / moves, 1);
+  if (options_.trust_clip) ratios = ratios.clamp_max(1);
+  return ratios.unbind();
 }
 
 }  // namespace dnc

@@ -42,14 +42,17 @@ class GroupedOptimizer : public Optimizer {
   using Scalar = std::optional<torch::Tensor>;
 
   /// `moments` names the kinds of state, each of the parameter's shape and zero at the start.
-  /// Steps are counted for each parameter if `counts_steps`.
+  /// Steps are counted for each parameter if `counts_steps`, and update_fused() is there if
+  /// `can_fuse`.
   GroupedOptimizer(double lr, double weight_decay, std::vector<std::string> moments,
-                   bool counts_steps);
+                   bool counts_steps, bool can_fuse = true);
 
+  /// Called once a step, before its updates, with the gradients of all parameters that have one,
+  /// still to be divided by `grad_scale`.
+  virtual void begin_step(const std::vector<torch::Tensor>& gradients, const Scalar& grad_scale);
   /// By one fused ATen operator: dense parameters on CUDA, and dense float32 and float64 ones on a
   /// CPU.
-  virtual void update_fused(const Batch& batch, const Scalar& grad_scale,
-                            const Scalar& found_inf) = 0;
+  virtual void update_fused(const Batch& batch, const Scalar& grad_scale, const Scalar& found_inf);
   /// The same by foreach operators, for all others.
   virtual void update_foreach(const Batch& batch) = 0;
 
@@ -81,6 +84,7 @@ class GroupedOptimizer : public Optimizer {
   double weight_decay_;
   std::vector<std::string> moments_;
   bool counts_steps_;
+  bool can_fuse_;
   std::vector<Bucket> buckets_;
 };
 
@@ -147,6 +151,47 @@ class AdamW final : public Adam {
   };
 
   explicit AdamW(const Options& options) : Adam(options, /*decoupled=*/true) {}
+};
+
+/// LAMB (You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes",
+/// ICLR 2020), equal to timm's Lamb: with u the update of Adam plus weight_decay * p,
+///
+///   p -= lr * (|p| / |u|) * u,
+///
+/// so that each parameter tensor moves by a share of its own length. All gradients together are cut
+/// to the norm `max_grad_norm` first. Parameters without weight decay (norms and biases by
+/// `parameters.no_decay`) move by lr * u, unless `always_adapt`.
+///
+/// Steps are counted for each parameter, as in Adam; timm counts them for a group.
+///
+/// State: "exp_avg.<parameter>", "exp_avg_sq.<parameter>" and "step.<parameter>".
+class LAMB final : public GroupedOptimizer {
+ public:
+  struct Options {
+    double lr = 1e-3;
+    std::vector<double> betas = {0.9, 0.999};
+    double eps = 1e-6;
+    double weight_decay = 0.01;
+    bool grad_averaging = true;
+    double max_grad_norm = 1;
+    bool trust_clip = false;
+    bool always_adapt = false;
+    void fields(Fields& f);
+  };
+
+  explicit LAMB(const Options& options);
+
+ private:
+  void begin_step(const std::vector<torch::Tensor>& gradients, const Scalar& grad_scale) override;
+  void update_foreach(const Batch& batch) override;
+  /// The updates of Adam, which the moments of a batch give.
+  std::vector<torch::Tensor> adam_updates(const Batch& batch) const;
+  /// What the updates are multiplied with, a scalar for each parameter.
+  std::vector<torch::Tensor> trust_ratios(const std::vector<torch::Tensor>& parameters,
+                                          const std::vector<torch::Tensor>& updates) const;
+
+  Options options_;
+  torch::Tensor clip_;  // all gradients of the step are divided by it; not there without a limit
 };
 
 }  // namespace dnc

@@ -2,11 +2,16 @@
 
 #include <torch/torch.h>
 
+#include "host/inference.h"
 #include "host/train/autocast.h"
 #include "registry/head.h"
 
 namespace dnc {
 namespace {
+
+// Batches draw from an epoch of their own, the last one that Random tells from others, so that no
+// sample has the same numbers.
+constexpr uint64_t kEpochOfBatches = (1 << 24) - 1;
 
 using Named = std::vector<std::pair<std::string, torch::Tensor>>;
 
@@ -35,12 +40,13 @@ torch::Tensor share_of(const torch::Tensor& part, const torch::Tensor& all) {
   return (part != kIgnoredLabel).sum() / (all != kIgnoredLabel).sum().clamp_min(1);
 }
 
-// Scores of a coarser grid than the labels are brought to the labels' size.
-torch::Tensor at_label_size(const torch::Tensor& scores, const torch::Tensor& labels) {
-  if (scores.dim() != 4 || (scores.size(2) == labels.size(1) && scores.size(3) == labels.size(2))) {
-    return scores;
-  }
-  return at::upsample_bilinear2d(scores, {labels.size(1), labels.size(2)}, false);
+// What a head has seen of a batch, part by part.
+struct Seen {
+  std::vector<torch::Tensor> embeddings, scores;
+};
+
+torch::Tensor join(const std::vector<torch::Tensor>& parts) {
+  return parts.size() == 1 ? parts.front() : torch::cat(parts);
 }
 
 }  // namespace
@@ -51,12 +57,20 @@ TrainStep::TrainStep(Experiment& experiment, std::shared_ptr<Model> model, torch
       model_(std::move(model)),
       device_(device),
       communicator_(communicator),
+      batch_transforms_(experiment.build_batch_transforms()),
       optimizer_(experiment.build_optimizer(*model_)),
       schedule_(experiment.build_schedule()),
-      losses_(experiment.build_losses()),
-      steps_per_epoch_(experiment.steps_per_epoch()) {
-  for (const auto& slot : options_.model.losses) loss_names_.push_back(slot.type());
-  for (const auto& loss : losses_) loss->to(device_);
+      steps_per_epoch_(experiment.steps_per_epoch()),
+      classes_(experiment.classes().size()) {
+  const auto& options = options_.model;
+  objectives_.push_back(
+      objective(model_->head(), experiment.build_losses(), options.losses, "", 1));
+  for (size_t i = 0; i < options.auxiliary_heads.size(); ++i) {
+    const auto& auxiliary = options.auxiliary_heads[i];
+    objectives_.push_back(objective(model_->auxiliary_head(i), experiment.build_auxiliary_losses(i),
+                                    auxiliary.losses, "auxiliary_" + std::to_string(i) + ".",
+                                    auxiliary.weight));
+  }
   if (options_.train.ema) ema_ = std::make_unique<Ema>(*model_, options_.train.ema_options);
   if (options_.train.precision == Precision::kFloat16) {
     scaler_ = std::make_unique<GradScaler>(options_.train.grad_scaler, device_);
@@ -66,25 +80,66 @@ TrainStep::TrainStep(Experiment& experiment, std::shared_ptr<Model> model, torch
   }
 }
 
+TrainStep::Objective TrainStep::objective(Head& head, std::vector<std::shared_ptr<Loss>> losses,
+                                          const std::vector<Slot<Loss>>& slots,
+                                          const std::string& prefix, double weight) const {
+  Objective objective{&head, std::move(losses), {}, prefix, weight};
+  for (const auto& slot : slots) objective.names.push_back(slot.type());
+  for (const auto& loss : objective.losses) loss->to(device_);
+  return objective;
+}
+
+void TrainStep::set_lr(std::function<double(int64_t)> lr) {
+  if (optimizer_->base_lr() == 0) optimizer_->set_base_lr(1);  // no factor would make 0 more
+  lr_ = std::move(lr);
+}
+
 double TrainStep::factor(int64_t step) const {
+  if (lr_) return lr_(step) / optimizer_->base_lr();
   return schedule_->factor(step) * options_.warmup.factor(step, steps_per_epoch_);
 }
 
 double TrainStep::lr(int64_t step) const { return optimizer_->base_lr() * factor(step); }
 
-torch::Tensor TrainStep::total_loss(const Model::Output& output, const torch::Tensor& labels,
-                                    int64_t step, const torch::Tensor& share, Named& losses) {
+// To the device; with batch transforms also normalised and through them.
+Batch TrainStep::prepare(Batch batch, int64_t step) {
+  batch.images = batch.images.to(device_, /*non_blocking=*/true);
+  batch.labels = batch.labels.to(device_, /*non_blocking=*/true);
+  if (batch_transforms_.empty()) return batch;
+  const torch::NoGradGuard no_grad;
+  const int64_t images = batch.images.size(0);
+  const auto labels = batch.labels.sizes().vec();
+  batch.images = model_->normalise(batch.images);
+  Random random(static_cast<uint64_t>(options_.seed), Purpose::kAugment, kEpochOfBatches,
+                static_cast<uint64_t>(step * communicator_.size() + communicator_.rank()));
+  for (const auto& transform : batch_transforms_) transform->apply(batch, random);
+  TORCH_CHECK(batch.images.dim() == 4 && batch.images.size(0) == images &&
+                  batch.images.is_floating_point() && batch.labels.sizes() == labels,
+              "a batch transform made images ", batch.images.sizes(), " and labels ",
+              batch.labels.sizes(), " of ", images, " images");
+  TORCH_CHECK(!batch.soft_labels.defined() ||
+                  batch.soft_labels.sizes() == at::IntArrayRef({images, classes_}),
+              "a batch transform made soft labels ", batch.soft_labels.sizes(), " for ", images,
+              " images of ", classes_, " classes");
+  return batch;
+}
+
+torch::Tensor TrainStep::total_loss(const Objective& objective, const HeadStep& step,
+                                    const torch::Tensor& share, Named& losses) {
   Losses parts;
-  const auto scores = at_label_size(output.scores, labels);
-  for (size_t i = 0; i < losses_.size(); ++i) {
-    parts.emplace_back(loss_names_[i], losses_[i]->forward(scores, labels));
+  const auto size = label_size(step.labels);
+  const auto scores = size ? resize_scores(step.scores, *size) : step.scores;
+  const auto& targets = step.soft_labels.defined() ? step.soft_labels : step.labels;
+  for (size_t i = 0; i < objective.losses.size(); ++i) {
+    parts.emplace_back(objective.names[i], objective.losses[i]->forward(scores, targets));
   }
-  model_->head().add_losses({output.embeddings, output.scores, labels, step}, parts);
+  objective.head->add_losses(step, parts);
   torch::Tensor total;
   for (const auto& [name, value] : parts) {
-    const auto weighted = share.defined() ? value * share : value;
+    auto weighted = share.defined() ? value * share : value;
+    if (objective.weight != 1) weighted = weighted * objective.weight;
     total = total.defined() ? total + weighted : weighted;
-    add_loss(losses, name, weighted.detach());
+    add_loss(losses, objective.prefix + name, weighted.detach());
   }
   return total;
 }
@@ -95,36 +150,47 @@ Named TrainStep::run(Batch batch, int64_t step) {
                     static_cast<uint64_t>(step * communicator_.size() + communicator_.rank());
   torch::manual_seed(draw);
 
-  const auto images = batch.images.to(device_, /*non_blocking=*/true);
-  const auto labels = batch.labels.to(device_, /*non_blocking=*/true);
+  batch = prepare(std::move(batch), step);
+  const auto& labels = batch.labels;
   for (auto& parameter : parameters_) parameter.mutable_grad().reset();
 
   // A batch that does not fit into memory at once goes through in parts. Each counts by its share,
   // so the gradient is that of the mean over the whole batch.
   Named losses;
-  std::vector<torch::Tensor> embeddings, scores;
-  const auto image_parts = images.chunk(options_.train.accumulate);
+  std::vector<Seen> seen(objectives_.size());
+  const auto image_parts = batch.images.chunk(options_.train.accumulate);
   const auto label_parts = labels.chunk(options_.train.accumulate);
+  const auto soft_parts = batch.soft_labels.defined()
+                              ? batch.soft_labels.chunk(options_.train.accumulate)
+                              : std::vector<torch::Tensor>(label_parts.size());
   for (size_t i = 0; i < image_parts.size(); ++i) {
     torch::Tensor total;
     {
       const Autocast autocast(options_.train.precision, device_);
-      const auto output = model_->forward(image_parts[i]);
+      const auto outputs = model_->forward_all(image_parts[i]);
       const auto share =
           image_parts.size() > 1 ? share_of(label_parts[i], labels) : torch::Tensor();
-      total = total_loss(output, label_parts[i], step, share, losses);
-      embeddings.push_back(output.embeddings.detach());
-      scores.push_back(output.scores.detach());
+      for (size_t h = 0; h < outputs.size(); ++h) {
+        const auto& [embeddings, scores] = outputs[h];
+        const auto loss =
+            total_loss(objectives_[h], {embeddings, scores, label_parts[i], step, soft_parts[i]},
+                       share, losses);
+        total = total.defined() ? total + loss : loss;
+        seen[h].embeddings.push_back(embeddings.detach());
+        seen[h].scores.push_back(scores.detach());
+      }
     }
-    (scaler_ ? scaler_->scale(total) : total).backward();
+    // Nothing learns by gradient where the backbone is frozen and the head has an update alone.
+    if (total.requires_grad()) (scaler_ ? scaler_->scale(total) : total).backward();
   }
 
   if (apply_gradients(step)) {
     const torch::NoGradGuard no_grad;
-    const bool one = embeddings.size() == 1;
-    model_->head().update({one ? embeddings[0] : torch::cat(embeddings),
-                           one ? scores[0] : torch::cat(scores), labels, step},
-                          communicator_);
+    for (size_t h = 0; h < seen.size(); ++h) {
+      objectives_[h].head->update(
+          {join(seen[h].embeddings), join(seen[h].scores), labels, step, batch.soft_labels},
+          communicator_);
+    }
     if (ema_) ema_->update();
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "host/model.h"
 #include "host/train/ema.h"
 #include "host/train/grad_scaler.h"
+#include "registry/batch_transform.h"
 #include "registry/communicator.h"
 #include "registry/optimizer.h"
 #include "registry/schedule.h"
@@ -29,6 +31,8 @@ class TrainStep {
 
   /// The lr of a step: base lr times schedule times warm-up.
   double lr(int64_t step) const;
+  /// From now on the lr of a step is `lr(step)`, whatever schedule and warm-up say.
+  void set_lr(std::function<double(int64_t)> lr);
   Model& model() { return *model_; }
   /// Averages of the parameters, or nullptr.
   Ema* ema() { return ema_.get(); }
@@ -37,8 +41,20 @@ class TrainStep {
 
  private:
   double factor(int64_t step) const;
+  Batch prepare(Batch batch, int64_t step);
   bool apply_gradients(int64_t step);
-  torch::Tensor total_loss(const Model::Output& output, const torch::Tensor& labels, int64_t step,
+  /// A head and the losses that it learns by: those of the model first, then of auxiliary heads.
+  struct Objective {
+    Head* head = nullptr;
+    std::vector<std::shared_ptr<Loss>> losses;
+    std::vector<std::string> names;  // of the losses
+    std::string prefix;              // of all names
+    double weight = 1;
+  };
+  Objective objective(Head& head, std::vector<std::shared_ptr<Loss>> losses,
+                      const std::vector<Slot<Loss>>& slots, const std::string& prefix,
+                      double weight) const;
+  torch::Tensor total_loss(const Objective& objective, const HeadStep& step,
                            const torch::Tensor& share,
                            std::vector<std::pair<std::string, torch::Tensor>>& losses);
 
@@ -46,14 +62,16 @@ class TrainStep {
   std::shared_ptr<Model> model_;
   torch::Device device_;
   Communicator& communicator_;
+  std::vector<std::shared_ptr<BatchTransform>> batch_transforms_;
   std::shared_ptr<Optimizer> optimizer_;
   std::shared_ptr<Schedule> schedule_;
-  std::vector<std::shared_ptr<Loss>> losses_;
-  std::vector<std::string> loss_names_;
+  std::function<double(int64_t)> lr_;  // in place of the schedule, where it is set
+  std::vector<Objective> objectives_;
   std::unique_ptr<Ema> ema_;
   std::unique_ptr<GradScaler> scaler_;
   std::vector<torch::Tensor> parameters_;
   int64_t steps_per_epoch_;
+  int64_t classes_;
 };
 
 }  // namespace dnc

@@ -1,6 +1,9 @@
 """Fixtures for optimizers, schedules, losses, averages and the gradient scaler: optim.txt and
 schedules.txt. Run with the packages of requirements.txt.
 """
+import timm.data.mixup
+import timm.loss
+import timm.optim
 import torch
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -36,6 +39,16 @@ OPTIMIZERS = {
         torch.optim.AdamW,
         {"lr": 1e-2, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.05},
     ),
+    "lamb/default": (timm.optim.Lamb, {"lr": 1e-2}),
+    "lamb/clip": (
+        timm.optim.Lamb,
+        {"lr": 1e-2, "betas": (0.8, 0.95), "weight_decay": 0, "trust_clip": True,
+         "always_adapt": True, "max_grad_norm": None},
+    ),
+    "lamb/sum": (
+        timm.optim.Lamb,
+        {"lr": 5e-3, "weight_decay": 0.05, "grad_averaging": False, "max_grad_norm": 2.5},
+    ),
 }
 
 
@@ -52,21 +65,26 @@ def optimizers(golden):
             name: torch.nn.Parameter(torch.from_numpy(values(f"parameter/{name}", shape)))
             for name, shape in SHAPES.items()
         }
-        groups = []
+        groups, scales = [], []
         for group in GROUPS:
-            settings = {"params": [parameters[name] for name in group["names"]]}
-            settings["lr"] = options["lr"] * group["lr_scale"]
-            if group["weight_decay"] is not None:
-                settings["weight_decay"] = group["weight_decay"]
-            groups.append(settings)
+            # A group each: timm counts steps by group.
+            for name in group["names"]:
+                settings = {"params": [parameters[name]]}
+                if group["weight_decay"] is not None:
+                    settings["weight_decay"] = group["weight_decay"]
+                groups.append(settings)
+                scales.append(group["lr_scale"])
         optimizer = make(groups, **options)
         for step in range(STEPS):
-            for settings, group in zip(optimizer.param_groups, GROUPS):
-                settings["lr"] = options["lr"] * (1 - 0.05 * step) * group["lr_scale"]
+            for settings, scale in zip(optimizer.param_groups, scales):
+                settings["lr"] = options["lr"] * (1 - 0.05 * step) * scale
             for name, shape in SHAPES.items():
                 gradient = torch.from_numpy(values(f"gradient/{step}/{name}", shape))
                 parameters[name].grad = gradient if has_gradient(name, step) else None
             optimizer.step()
+            for settings in optimizer.param_groups:
+                if "step" in settings and settings["params"][0].grad is None:
+                    settings["step"] -= 1  # nor does timm leave out those without a gradient
             if step in (0, 3, STEPS - 1):
                 for name, parameter in parameters.items():
                     golden.add(f"{case}/{step}/{name}", parameter)
@@ -98,6 +116,27 @@ def losses(golden):
                 golden.add(f"loss/{task}/{name}/{kind}/gradient", scores.grad)
         golden.add(f"loss/{task}/labels", labels)
         golden.add(f"loss/{task}/soft", soft)
+
+
+def binary_losses(golden):
+    """timm's BinaryCrossEntropy with its gradient; `soft` was mixed by timm."""
+    labels = torch.tensor([0, 4, 2, 1, 3, 3])
+    for name, options in {
+        "plain": {"smoothing": 0.0},
+        "smooth": {"smoothing": 0.1},
+        "threshold": {"smoothing": 0.1, "target_threshold": 0.2},
+        "sum": {"smoothing": 0.1, "sum_classes": True},
+    }.items():
+        # timm smooths soft targets as it mixes them.
+        soft = timm.data.mixup.mixup_target(labels, 5, lam=0.7, smoothing=options["smoothing"])
+        for kind, targets in {"labels": labels, "soft": soft}.items():
+            scores = torch.from_numpy(values("images/scores", (6, 5))).mul(4).requires_grad_()
+            loss = timm.loss.BinaryCrossEntropy(**options)(scores, targets)
+            loss.backward()
+            golden.add(f"binary/{name}/{kind}", loss)
+            golden.add(f"binary/{name}/{kind}/gradient", scores.grad)
+    golden.add("binary/labels", labels)
+    golden.add("binary/soft", timm.data.mixup.mixup_target(labels, 5, lam=0.7))
 
 
 def average(golden):
@@ -179,6 +218,7 @@ def main():
     golden = Golden("optim.txt", "optim.py")
     optimizers(golden)
     losses(golden)
+    binary_losses(golden)
     average(golden)
     scaler(golden)
     golden.save()

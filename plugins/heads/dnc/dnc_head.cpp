@@ -41,6 +41,9 @@ torch::Tensor labels_of_rows(torch::Tensor labels, const torch::Tensor& embeddin
   return labels.flatten();
 }
 
+/// Whether images belong to more than one class by their soft labels [N, C], but for rounding.
+torch::Tensor is_mixed(const torch::Tensor& soft_labels) { return soft_labels.amax(1).lt(0.9999); }
+
 }  // namespace
 
 void DncHead::Sinkhorn::fields(Fields& f) {
@@ -72,6 +75,10 @@ void DncHead::Options::fields(Fields& f) {
       .at_least(0);
   f.choice("samples", samples, {{"all", Samples::kAll}, {"correct", Samples::kCorrect}},
            "Which samples move the sub-centroids: all, or the correctly classified ones.");
+  f.choice(
+      "mixed", mixed, {{"dominant", Mixed::kDominant}, {"skip", Mixed::kSkip}},
+      "What images that Mixup or CutMix made of two classes count for: the class of the larger "
+      "share, or nothing.");
   f.choice("start", start, {{"noise", Start::kNoise}, {"data", Start::kData}},
            "Where sub-centroids start: random directions, or the first samples of each class (for "
            "a backbone that is trained already).");
@@ -143,11 +150,15 @@ torch::Tensor DncHead::project(const torch::Tensor& embeddings) {
   return unit(inputs(embeddings)).flatten(0, -2);
 }
 
-/// All labelled samples with a finite embedding; the points have their graph, but see Batch.
+/// All samples with a label that counts and a finite embedding; the points have their graph, but
+/// see Batch.
 DncHead::Batch DncHead::batch(const HeadStep& step) {
   const auto x = inputs(step.embeddings).flatten(0, -2);
   const auto length = at::linalg_vector_norm(x, 2, 1, /*keepdim=*/true);
-  auto labels = labels_of_rows(step.labels, step.embeddings);
+  const bool skip = options_.mixed == Mixed::kSkip && step.soft_labels.defined();
+  auto labels = labels_of_rows(
+      skip ? step.labels.masked_fill(is_mixed(step.soft_labels), kIgnoredLabel) : step.labels,
+      step.embeddings);
   const auto refused = labels.ge(0).logical_and(length.squeeze(1).isfinite().logical_not());
   labels = labels.masked_fill(refused, kRefused);
   const auto points = x.div(length.clamp_min(1e-12)).masked_fill_(labels.lt(0).unsqueeze(1), 0);

@@ -37,6 +37,9 @@ namespace dnc {
 /// batch, so all end with the same bits as one process alone. Sinkhorn over distributed sums would
 /// be exact too, but for many classes the sums (K per sample) are larger than the samples.
 ///
+/// Images that Mixup or CutMix made of two classes count for the class of the larger share, or with
+/// `mixed: skip` neither in update() nor in ppc and ppd: their embeddings lie between the classes.
+///
 /// An embedding with NaN or infinity scores NaN, which ends a training run; update() leaves it out
 /// and counts it (figure "refused").
 ///
@@ -46,6 +49,7 @@ class DncHead final : public Head, public Prototypes {
  public:
   enum class Assignment { kSinkhorn, kNearest, kNone };
   enum class Samples { kAll, kCorrect };
+  enum class Mixed { kDominant, kSkip };
   enum class Norm { kNone, kLayerNorm };
   enum class Revive { kNone, kResample };
   enum class Start { kNoise, kData };
@@ -64,6 +68,7 @@ class DncHead final : public Head, public Prototypes {
     Sinkhorn sinkhorn;
     int64_t memory = 0;
     Samples samples = Samples::kAll;
+    Mixed mixed = Mixed::kDominant;
     Start start = Start::kNoise;
     Revive revive = Revive::kNone;
     int64_t patience = 100;

@@ -397,6 +397,41 @@ TEST(DncHead, ABatchWithoutLabelsChangesNothing) {
   for (const auto& [name, loss] : losses) EXPECT_EQ(loss.item<double>(), 0) << name;
 }
 
+TEST(DncHead, MixedSamplesCountForTheirDominantClassOrNotAtAll) {
+  const auto labels = torch::tensor({0, 1, 2, 3, 0, 1}, torch::kInt64);
+  auto soft = torch::one_hot(labels, 4).to(torch::kFloat32);
+  soft[1] = torch::tensor({0.0, 0.6, 0.4, 0.0});
+  soft[4] = torch::tensor({0.7, 0.0, 0.0, 0.3});
+  auto unmixed = labels.clone();
+  unmixed[1] = unmixed[4] = kIgnoredLabel;
+  const auto x = at::randn({6, 8});
+  for (const auto mixed : {DncHead::Mixed::kDominant, DncHead::Mixed::kSkip}) {
+    auto options = all_state();
+    options.ppc = options.ppd = 1;
+    options.mixed = mixed;
+    torch::manual_seed(1);
+    auto head = make_dnc(options, 4, 8);
+    torch::manual_seed(1);
+    auto other = make_dnc(options, 4, 8);
+    SingleProcess alone;
+    auto with_soft = make_step(*head, x, labels);
+    with_soft.soft_labels = soft;
+    const auto plain = make_step(*other, x, mixed == DncHead::Mixed::kSkip ? unmixed : labels);
+    Losses losses, expected;
+    head->add_losses(with_soft, losses);
+    other->add_losses(plain, expected);
+    for (size_t i = 0; i < losses.size(); ++i) {
+      EXPECT_TRUE(torch::equal(losses[i].second, expected.at(i).second)) << losses[i].first;
+    }
+    head->update(with_soft, alone);
+    other->update(plain, alone);
+    EXPECT_TRUE(same_state(state_copy(*head), state_copy(*other)));
+    EXPECT_TRUE(torch::equal(head->assignment(), other->assignment()));
+    const bool skips = head->assignment()[1].item<int64_t>() == -1;
+    EXPECT_EQ(skips, mixed == DncHead::Mixed::kSkip);
+  }
+}
+
 TEST(DncHead, WithAssignmentNoneTheSubCentroidsStayRandom) {
   Options options;
   options.assignment = DncHead::Assignment::kNone;
