@@ -28,12 +28,29 @@ void ModelOptions::fields(Fields& f) {
   f.component("decode_head", decode_head, "Feature maps to embeddings.").required().alias("neck");
   f.component("head", head, "Embeddings to class scores.").required();
   f.components("losses", losses, "What training minimises: the sum of these.").alias("loss");
+  f.list("auxiliary_heads", auxiliary_heads,
+         "Further branches on the same features, whose losses help the backbone in training.")
+      .alias("auxiliary_head");
+  f.group("inference", inference, "How the trained network looks at an image.").alias("test_cfg");
+}
+
+void AuxiliaryHeadOptions::fields(Fields& f) {
+  f.component("decode_head", decode_head, "Feature maps to embeddings.").required();
+  f.component("head", head, "Embeddings to class scores.").required();
+  f.components("losses", losses, "Of this branch: the sum of these.").alias("loss");
+  f("weight", weight, "Of these losses in the sum of all.").above(0);
 }
 
 void SplitOptions::fields(Fields& f) {
   f.component("dataset", dataset, "Where the samples come from.");
   f.components("transforms", transforms, "What is done to each sample, in this order.")
       .alias("pipeline");
+}
+
+void TrainSplitOptions::fields(Fields& f) {
+  SplitOptions::fields(f);
+  f.components("batch_transforms", batch_transforms,
+               "What is done to each batch after that, on the device: Mixup, CutMix.");
 }
 
 void DataOptions::fields(Fields& f) {
@@ -46,6 +63,15 @@ void DataOptions::fields(Fields& f) {
       .between(0, 256);
   f("prefetch", prefetch, "Batches that are kept ready.").between(1, 1024);
   f("drop_last", drop_last, "Leave out the last batch of an epoch if it is not full.");
+  f("shuffle_buffer", shuffle_buffer,
+    "Samples that are mixed when training data lies in shards (WebDataset), which is read nearly "
+    "in "
+    "order.")
+      .at_least(1);
+  f("repeats", repeats,
+    "Times that each training sample comes in a row, with another augmentation each time; an epoch "
+    "stays as long and sees fewer samples.")
+      .between(1, 1000);
   f("max_bad_samples", max_bad_samples,
     "Damaged samples that are counted and replaced before the run stops.")
       .at_least(0);
@@ -85,11 +111,12 @@ void TrainOptions::fields(Fields& f) {
     "Batch size that the optimizer's lr is meant for: lr is scaled by batch_size over this. 0 does "
     "not scale.")
       .at_least(0);
-  f("ema", ema, "Evaluate and export a moving average of the parameters.");
+  f("ema", ema, "Evaluate a moving average of the parameters, and predict with it.");
   f.group("ema_options", ema_options, "The moving average.");
   f.group("grad_scaler", grad_scaler, "Loss scaling of float16.");
   f.group("early_stop", early_stop, "Ends a run that no longer improves.");
-  f("time_limit", time_limit, "Minutes after which the run saves and ends; 0 for none.").at_least(0);
+  f("time_limit", time_limit, "Minutes after which the run saves and ends; 0 for none.")
+      .at_least(0);
   f.group("evaluate", evaluate, "How often the validation split is evaluated.");
   f.group("save", save, "How often a checkpoint is written.");
   f("keep", keep, "Newest checkpoints that stay; the best one stays as well.").at_least(1);
@@ -98,8 +125,9 @@ void TrainOptions::fields(Fields& f) {
 }
 
 void ExperimentOptions::fields(Fields& f) {
-  f("plugins", plugins, "Shared libraries with more components: paths, or names that are looked "
-                        "for in $DNC_PLUGIN_PATH.");
+  f("plugins", plugins,
+    "Shared libraries with more components: paths, or names that are looked "
+    "for in $DNC_PLUGIN_PATH.");
   f("seed", seed, "Decides the initial weights, the order of samples and the augmentation.")
       .at_least(0);
   f("device", device, "auto, cpu, cuda or cuda:N.");
@@ -140,8 +168,8 @@ void check_together(const ExperimentOptions& options, const Node& config) {
     config.find("train")->fail("steps", "is given as well as 'epochs'; give one of them");
   }
   if (train.accumulate > options.data.batch_size) {
-    config.find("train")->fail("accumulate", "must be at most the batch size, " +
-                                                 std::to_string(options.data.batch_size));
+    config.find("train")->fail(
+        "accumulate", "must be at most the batch size, " + std::to_string(options.data.batch_size));
   }
   try {
     options.warmup.length(1);
@@ -188,6 +216,11 @@ Experiment::Experiment(const Registry& registry, const ImageReader& images, Node
   options_.fields(fields);
   fields.read(config_);
   check_together(options_, config_);
+  try {
+    options_.model.inference.check();
+  } catch (const OptionError& error) {
+    config_.fail("model.inference." + error.option(), error.what());
+  }
   resolved_ = resolve_fields(fields, registry_, config_);
   resolved_.find("plugins")->items.clear();
   for (const auto& plugin : plugins_of(config_)) {
@@ -256,8 +289,8 @@ void Experiment::use_classes(const Split& split, const SplitOptions& options) {
   std::string what = "has " + std::to_string(classes.size()) + " classes, but the model has " +
                      std::to_string(context_.classes.size());
   if (classes.size() == context_.classes.size()) {
-    const auto differ = std::mismatch(classes.names.begin(), classes.names.end(),
-                                      context_.classes.names.begin());
+    const auto differ =
+        std::mismatch(classes.names.begin(), classes.names.end(), context_.classes.names.begin());
     what = "calls class " + std::to_string(differ.first - classes.names.begin()) + " '" +
            *differ.first + "', but for the model it is '" + *differ.second + "'";
   }
@@ -312,22 +345,25 @@ std::shared_ptr<Model> Experiment::build_model() {
   const auto& options = options_.model;
   auto backbone = options.backbone.build(context);
   context.features = backbone->shapes();
-  auto decode_head = options.decode_head.build(context);
-  context.channels = decode_head->channels();
-  auto head = options.head.build(context);
-  return std::make_shared<Model>(options.preprocess, std::move(backbone), std::move(decode_head),
-                                 std::move(head));
+  const auto branch = [&](const Slot<DecodeHead>& decode_head, const Slot<Head>& head) {
+    Branch built;
+    built.decode_head = decode_head.build(context);
+    context.channels = built.decode_head->channels();
+    built.head = head.build(context);
+    return built;
+  };
+  auto main = branch(options.decode_head, options.head);
+  std::vector<Branch> auxiliary;
+  for (const auto& each : options.auxiliary_heads) {
+    auxiliary.push_back(branch(each.decode_head, each.head));
+  }
+  return std::make_shared<Model>(options.preprocess, std::move(backbone), std::move(main),
+                                 std::move(auxiliary));
 }
 
-std::shared_ptr<Optimizer> Experiment::build_optimizer(Model& model) {
+std::shared_ptr<Optimizer> Experiment::build_scaled_optimizer(const Context& context) {
   if (options_.optimizer.empty()) config_.fail("optimizer", "is missing: training needs one");
-  auto optimizer = options_.optimizer.build(context());
-  try {
-    optimizer->set_groups(make_parameter_groups(model, options_.parameters));
-  } catch (const OptionError& error) {
-    const auto* node = config_.find("parameters");
-    (node ? *node : config_).fail(error.option(), error.what());
-  }
+  auto optimizer = options_.optimizer.build(context);
   if (const auto base = options_.train.base_batch_size; base > 0) {
     optimizer->set_base_lr(optimizer->base_lr() * static_cast<double>(options_.data.batch_size) /
                            static_cast<double>(base));
@@ -335,10 +371,27 @@ std::shared_ptr<Optimizer> Experiment::build_optimizer(Model& model) {
   return optimizer;
 }
 
+double Experiment::base_lr() { return build_scaled_optimizer(context_)->base_lr(); }
+
+std::shared_ptr<Optimizer> Experiment::build_optimizer(Model& model) {
+  auto optimizer = build_scaled_optimizer(context());
+  try {
+    optimizer->set_groups(make_parameter_groups(model, options_.parameters));
+  } catch (const OptionError& error) {
+    const auto* node = config_.find("parameters");
+    (node ? *node : config_).fail(error.option(), error.what());
+  }
+  return optimizer;
+}
+
 std::shared_ptr<Schedule> Experiment::build_schedule() {
-  auto context = this->context();
-  context.run.steps = steps();
-  context.run.steps_per_epoch = steps_per_epoch();
+  return build_schedule(steps(), steps_per_epoch());
+}
+
+std::shared_ptr<Schedule> Experiment::build_schedule(int64_t steps, int64_t steps_per_epoch) {
+  auto context = context_;
+  context.run.steps = steps;
+  context.run.steps_per_epoch = steps_per_epoch;
   return options_.schedule.build(context);
 }
 
@@ -354,8 +407,16 @@ std::vector<std::shared_ptr<I>> build_all(const std::vector<Slot<I>>& slots,
 
 }  // namespace
 
+std::vector<std::shared_ptr<BatchTransform>> Experiment::build_batch_transforms() {
+  return build_all(options_.data.train.batch_transforms, context());
+}
+
 std::vector<std::shared_ptr<Loss>> Experiment::build_losses() {
   return build_all(options_.model.losses, context());
+}
+
+std::vector<std::shared_ptr<Loss>> Experiment::build_auxiliary_losses(size_t branch) {
+  return build_all(options_.model.auxiliary_heads[branch].losses, context());
 }
 
 std::vector<std::shared_ptr<Metric>> Experiment::build_metrics() {

@@ -8,10 +8,12 @@
 
 #include "host/components/schedules.h"
 #include "host/data/loader.h"
+#include "host/inference.h"
 #include "host/model.h"
 #include "host/train/ema.h"
 #include "host/train/grad_scaler.h"
 #include "host/train/parameter_groups.h"
+#include "registry/batch_transform.h"
 #include "registry/fields.h"
 #include "registry/hook.h"
 #include "registry/loss.h"
@@ -27,12 +29,23 @@ struct PreprocessOptions : Preprocess {
   void fields(Fields& f);
 };
 
+/// A second branch on the same features, whose losses help the backbone in training.
+struct AuxiliaryHeadOptions {
+  Slot<DecodeHead> decode_head;
+  Slot<Head> head;
+  std::vector<Slot<Loss>> losses{Slot<Loss>("CrossEntropy")};
+  double weight = 0.4;
+  void fields(Fields& f);
+};
+
 struct ModelOptions {
   PreprocessOptions preprocess;
   Slot<Backbone> backbone;
   Slot<DecodeHead> decode_head;
   Slot<Head> head;
   std::vector<Slot<Loss>> losses{Slot<Loss>("CrossEntropy")};
+  std::vector<AuxiliaryHeadOptions> auxiliary_heads;
+  InferenceOptions inference;
   void fields(Fields& f);
 };
 
@@ -43,8 +56,14 @@ struct SplitOptions {
   void fields(Fields& f);
 };
 
+/// The training data, with what is done to whole batches of it.
+struct TrainSplitOptions : SplitOptions {
+  std::vector<Slot<BatchTransform>> batch_transforms;
+  void fields(Fields& f);
+};
+
 struct DataOptions {
-  SplitOptions train;
+  TrainSplitOptions train;
   SplitOptions val;   // without a dataset: the test split
   SplitOptions test;  // without a dataset: the validation split
   int64_t batch_size = 128;
@@ -52,6 +71,8 @@ struct DataOptions {
   int64_t workers = 1;
   int64_t prefetch = 4;
   bool drop_last = true;
+  int64_t shuffle_buffer = 10'000;
+  int64_t repeats = 1;
   int64_t max_bad_samples = 0;
   void fields(Fields& f);
 };
@@ -143,6 +164,8 @@ class Experiment {
   /// experiment; another split with other classes is an error. Throws ConfigError, DataError.
   const Split& split(const std::string& name);
   bool has_split(const std::string& name) const;
+  /// What the config says of a split; of one that stands for another, what it says of that one.
+  const SplitOptions& split_options(const std::string& name) const;
   /// Those of the test split, without its data: what an image goes through to be classified.
   std::vector<std::shared_ptr<const Transform>> test_transforms();
 
@@ -157,9 +180,16 @@ class Experiment {
   const ClassInfo& classes();
   Task task();
 
+  std::vector<std::shared_ptr<BatchTransform>> build_batch_transforms();
   std::shared_ptr<Optimizer> build_optimizer(Model& model);
+  /// What the schedule's factor multiplies: the optimizer's lr, scaled to the batch size. Needs no
+  /// data.
+  double base_lr();
   std::shared_ptr<Schedule> build_schedule();
+  /// For a run of that length; needs no data.
+  std::shared_ptr<Schedule> build_schedule(int64_t steps, int64_t steps_per_epoch);
   std::vector<std::shared_ptr<Loss>> build_losses();
+  std::vector<std::shared_ptr<Loss>> build_auxiliary_losses(size_t branch);
   std::vector<std::shared_ptr<Metric>> build_metrics();
   std::vector<std::shared_ptr<Hook>> build_hooks();
 
@@ -167,9 +197,9 @@ class Experiment {
   torch::Device device() const;
 
  private:
-  const SplitOptions& split_options(const std::string& name) const;
   std::vector<std::shared_ptr<const Transform>> build_transforms(const SplitOptions& options);
   void use_classes(const Split& split, const SplitOptions& options);
+  std::shared_ptr<Optimizer> build_scaled_optimizer(const Context& context);
   Context context();
 
   const Registry& registry_;

@@ -13,15 +13,17 @@ namespace {
 
 // Where the program's own words and the library's end: the first line says what, a stack is noise.
 int ours(const std::string& what) {
-  std::cerr << "internal error: " << what
-            << "\nThis is a fault of dnc-host or a plugin, not of your config. Please report it with "
-               "the command and the config.\n";
+  std::cerr
+      << "internal error: " << what
+      << "\nThis is a fault of dnc-host or a plugin, not of your config. Please report it with "
+         "the command and the config.\n";
   return 2;
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Deep Nearest Centroids for images: train, test, compare and ask models that are "
-               "assembled from plugins."};
+  CLI::App app{
+      "Deep Nearest Centroids for images and pixels: train, test, compare and ask models that are "
+      "assembled from plugins."};
   app.name("dnc-host");
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
@@ -31,8 +33,15 @@ int run(int argc, char** argv) {
   dnc::add_test(app, action);
   dnc::add_compare(app, action);
   dnc::add_predict(app, action);
+  dnc::add_fit(app, action);
+  dnc::add_knn(app, action);
+  dnc::add_browse(app, action);
+  dnc::add_bench(app, action);
+  dnc::add_schedule(app, action);
+  dnc::add_lr_range(app, action);
   dnc::add_config(app, action);
   dnc::add_check(app, action);
+  dnc::add_verify_data(app, action);
   dnc::add_list(app, action);
   dnc::add_describe(app, action);
   dnc::add_schema(app, action);
@@ -69,8 +78,9 @@ int main(int argc, char** argv) {
     std::cerr << "error: " << error.what() << "\n";
     return 1;
   } catch (const c10::OutOfMemoryError& error) {
-    std::cerr << "error: out of memory: " << error.what_without_backtrace()
-              << "\nTry a smaller data.batch_size, train.accumulate, or train.precision: bfloat16.\n";
+    std::cerr
+        << "error: out of memory: " << error.what_without_backtrace()
+        << "\nTry a smaller data.batch_size, train.accumulate, or train.precision: bfloat16.\n";
     return 1;
   } catch (const c10::Error& error) {
     return ours(error.what_without_backtrace());

@@ -5,12 +5,30 @@
 #include <utility>
 
 namespace dnc {
+namespace {
 
-Model::Model(Preprocess preprocess, std::shared_ptr<Backbone> backbone,
-             std::shared_ptr<DecodeHead> decode_head, std::shared_ptr<Head> head)
+Model::Output run(const Branch& branch, const Features& features) {
+  auto embeddings = branch.decode_head->forward(features);
+  auto scores = branch.head->forward(embeddings);
+  return {std::move(embeddings), std::move(scores)};
+}
+
+}  // namespace
+
+Model::Model(Preprocess preprocess, std::shared_ptr<Backbone> backbone, Branch main,
+             std::vector<Branch> auxiliary)
     : backbone_(register_module("backbone", std::move(backbone))),
-      decode_head_(register_module("decode_head", std::move(decode_head))),
-      head_(register_module("head", std::move(head))) {
+      main_{register_module("decode_head", std::move(main.decode_head)),
+            register_module("head", std::move(main.head))},
+      auxiliary_(std::move(auxiliary)) {
+  if (!auxiliary_.empty()) {
+    auto list = register_module("auxiliary_heads", std::make_shared<torch::nn::Module>());
+    for (size_t i = 0; i < auxiliary_.size(); ++i) {
+      auto branch = list->register_module(std::to_string(i), std::make_shared<torch::nn::Module>());
+      branch->register_module("decode_head", auxiliary_[i].decode_head);
+      branch->register_module("head", auxiliary_[i].head);
+    }
+  }
   const auto options = torch::TensorOptions().dtype(torch::kFloat32);
   mean_ = torch::tensor(preprocess.mean, options).view({1, 3, 1, 1});
   scale_ = torch::tensor(preprocess.std, options).view({1, 3, 1, 1}).reciprocal();
@@ -26,16 +44,21 @@ torch::Tensor Model::normalise(const torch::Tensor& images) {
 }
 
 torch::Tensor Model::embed(const torch::Tensor& images) {
-  return decode_head_->forward(backbone_->forward(normalise(images)));
+  return main_.decode_head->forward(backbone_->forward(normalise(images)));
 }
 
 Model::Output Model::forward(const torch::Tensor& images) {
-  auto embeddings = embed(images);
-  auto scores = head_->forward(embeddings);
-  return {std::move(embeddings), std::move(scores)};
+  return run(main_, backbone_->forward(normalise(images)));
 }
 
-Prototypes* Model::prototypes() { return dynamic_cast<Prototypes*>(head_.get()); }
+std::vector<Model::Output> Model::forward_all(const torch::Tensor& images) {
+  const auto features = backbone_->forward(normalise(images));
+  std::vector<Output> outputs{run(main_, features)};
+  for (const auto& branch : auxiliary_) outputs.push_back(run(branch, features));
+  return outputs;
+}
+
+Prototypes* Model::prototypes() { return dynamic_cast<Prototypes*>(main_.head.get()); }
 
 ModelSize Model::size() const {
   ModelSize size;

@@ -26,8 +26,17 @@ struct ModelSize {
   int64_t buffers = 0;
 };
 
+/// What turns features into scores: a decode head and the head behind it. Its parameters are
+/// decode_head.* and head.*.
+struct Branch {
+  std::shared_ptr<DecodeHead> decode_head;
+  std::shared_ptr<Head> head;
+};
+
 /// images -> backbone -> features -> decode head -> embeddings -> head -> scores.
 /// One model for images and for pixels: the head sees embeddings [N, D] or [N, D, h, w] only.
+/// Auxiliary branches (auxiliary_heads.0.*, ...) look at the same features in training, where their
+/// losses help the backbone, and nowhere else.
 class Model : public torch::nn::Module {
  public:
   struct Output {
@@ -35,14 +44,20 @@ class Model : public torch::nn::Module {
     torch::Tensor scores;      // [N, classes, ...]
   };
 
-  Model(Preprocess preprocess, std::shared_ptr<Backbone> backbone,
-        std::shared_ptr<DecodeHead> decode_head, std::shared_ptr<Head> head);
+  Model(Preprocess preprocess, std::shared_ptr<Backbone> backbone, Branch main,
+        std::vector<Branch> auxiliary = {});
 
   /// Images [N, 3, H, W]: uint8 ones are normalised, float ones are taken as they are.
   Output forward(const torch::Tensor& images);
+  /// Those of the main branch and then of the auxiliary ones.
+  std::vector<Output> forward_all(const torch::Tensor& images);
   torch::Tensor embed(const torch::Tensor& images);
+  /// uint8 images as the backbone takes them, float32; float ones as they are.
+  torch::Tensor normalise(const torch::Tensor& images);
 
-  Head& head() { return *head_; }
+  Head& head() { return *main_.head; }
+  /// Of an auxiliary branch.
+  Head& auxiliary_head(size_t branch) { return *auxiliary_[branch].head; }
   /// The head's prototypes, or nullptr where it has none.
   Prototypes* prototypes();
   ModelSize size() const;
@@ -51,11 +66,9 @@ class Model : public torch::nn::Module {
   void to_channels_last();
 
  private:
-  torch::Tensor normalise(const torch::Tensor& images);
-
   std::shared_ptr<Backbone> backbone_;
-  std::shared_ptr<DecodeHead> decode_head_;
-  std::shared_ptr<Head> head_;
+  Branch main_;
+  std::vector<Branch> auxiliary_;
   torch::Tensor mean_;   // [1, 3, 1, 1]; not buffers: they belong to the config, not to the weights
   torch::Tensor scale_;  // 1 / std
 };

@@ -8,10 +8,10 @@
 
 #include "host/commands/commands.h"
 #include "host/program.h"
-#include "registry/error.h"
 #include "host/train/evaluate.h"
 #include "host/train/step.h"
 #include "registry/communicator.h"
+#include "registry/error.h"
 
 namespace dnc {
 namespace {
@@ -75,7 +75,8 @@ struct CheckCommand {
     for (const auto& [name, value] : step.run(std::move(*batch), 0)) {
       std::cout << fmt::format("first step: {} {:.4f}\n", name, value.item<double>());
       if (!std::isfinite(value.item<double>())) {
-        throw Error(name + " is not finite on the first batch; look at the data and its preprocess");
+        throw Error(name +
+                    " is not finite on the first batch; look at the data and its preprocess");
       }
     }
   }
@@ -91,7 +92,10 @@ struct CheckCommand {
     model->to(device);
     model->eval();
     const torch::NoGradGuard no_grad;
-    const auto output = model->forward(batch->images.to(device));
+    Views views;
+    views.inference = experiment.options().model.inference;
+    const auto output =
+        forward_views(*model, batch->images.to(device), views, label_size(batch->labels));
     const auto metrics = experiment.build_metrics();
     for (const auto& metric : metrics) {
       metric->reset();

@@ -7,6 +7,8 @@
 
 namespace dnc {
 
+struct ModelSource;
+
 /// What the command line chose; run after parsing, returns the exit code.
 using Action = std::function<int()>;
 
@@ -15,8 +17,15 @@ void add_train(CLI::App& app, Action& action);
 void add_test(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_predict(CLI::App& app, Action& action);
+void add_fit(CLI::App& app, Action& action);
+void add_knn(CLI::App& app, Action& action);
+void add_browse(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
+void add_schedule(CLI::App& app, Action& action);
+void add_lr_range(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
+void add_verify_data(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_describe(CLI::App& app, Action& action);
 void add_schema(CLI::App& app, Action& action);
@@ -27,6 +36,9 @@ void add_version(CLI::App& app, Action& action);
 
 /// `--set KEY=VALUE` (alias --cfg-options), repeatable.
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides);
+
+/// The model that a command is about: RUN or CONFIG, --checkpoint, --weights, --classes, --set.
+void add_model_source(CLI::App& command, ModelSource& source);
 
 /// The text under a command's --help.
 std::string example(const std::string& lines);

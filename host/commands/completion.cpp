@@ -95,7 +95,7 @@ std::string joined_words(const std::vector<OptionWords>& options) {
 // The bash function that completes one value; "_none" where nothing can be said.
 std::string bash_value(const Value& value) {
   if (const auto words = value.choice(); !words.empty()) return "_words '" + words + "'";
-  if (value.is("CONFIG")) return "_configs";
+  if (value.is("CONFIG") || value.is("RUN|CONFIG")) return "_configs";
   if (value.is("DIR") || value.is("RUN")) return "_folders";
   if (value.is("NAME")) return "_names";
   return value.is_file() ? "_files" : "_none";
@@ -208,7 +208,8 @@ std::string fish_quoted(const std::string& text) {
 // The arguments of fish's `complete` for one value.
 std::string fish_value(const Value& value) {
   if (const auto words = value.choice(); !words.empty()) return " -x -a " + fish_quoted(words);
-  if (value.is("CONFIG")) return " -x -a '(__fish_complete_suffix .yaml)'";
+  if (value.is("CONFIG") || value.is("RUN|CONFIG"))
+    return " -x -a '(__fish_complete_suffix .yaml)'";
   if (value.is("DIR") || value.is("RUN")) return " -x -a '(__fish_complete_directories)'";
   if (value.is("NAME")) return " -x -a 'config (dnc-host list --names 2>/dev/null)'";
   return value.is_file() ? " -r -F" : " -x";

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "host/commands/commands.h"
+#include "host/train/saved_weights.h"
 #include "host/weights/key_map.h"
 #include "host/weights/weights_file.h"
 #include "registry/error.h"

@@ -83,20 +83,19 @@ struct Prediction {
 };
 
 struct PredictCommand {
-  std::string run_folder;
+  ModelSource source;
   std::vector<std::string> images;
-  std::string checkpoint = "best";
   std::string format = "table";
   int64_t top_k = 5;
-  std::vector<std::string> overrides;
 
   int run() {
     const auto files = find_images(images);
     Program program;
-    auto opened = open_run(program, run_folder, checkpoint, overrides);
+    auto opened = open_model(program, source, NeededWeights::kModel);
+    if (!opened.note.empty()) std::cerr << opened.note << "\n";
     auto& experiment = *opened.experiment;
     if (experiment.task() != Task::kImages) {
-      throw ConfigError(run_folder + ": is a run of a model for pixels; predict is for images");
+      throw ConfigError(source.path + ": is a model for pixels; predict is for images");
     }
     const auto& classes = experiment.classes();
     Split split{"predict", std::make_shared<Files>(files, program.images(), classes),
@@ -171,24 +170,22 @@ struct PredictCommand {
 void add_predict(CLI::App& app, Action& action) {
   auto command = std::make_shared<PredictCommand>();
   auto* sub = app.add_subcommand("predict", "Classify image files");
-  sub->add_option("run", command->run_folder, "Folder of a run, or of one of its checkpoints")
-      ->required()
-      ->type_name("RUN");
+  add_model_source(*sub, command->source);
   sub->add_option("images", command->images, "Image files, or folders of them")
       ->required()
       ->type_name("IMAGE...");
-  sub->add_option("--checkpoint", command->checkpoint, "best, newest, or a name like step_00000391")
-      ->capture_default_str();
   sub->add_option("--format", command->format, "table, jsonl (one object a line) or csv")
       ->check(CLI::IsMember({"table", "jsonl", "csv"}))
       ->capture_default_str();
   sub->add_option("-k,--top-k", command->top_k, "Classes for each image")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  add_overrides(*sub, command->overrides);
-  sub->footer(example("  dnc-host predict runs/resnet8_dnc photos/ --format csv --top-k 3\n"
-                      "A file that cannot be read is named on standard error; the others are "
-                      "classified, and the exit code is 1."));
+  sub->footer(
+      example("  dnc-host predict runs/resnet8_dnc photos/ --format csv --top-k 3\n"
+              "  dnc-host predict configs/imagenet/resnet50_linear.yaml photos/ --weights "
+              "resnet50.pth --classes imagenet.txt\n"
+              "A file that cannot be read is named on standard error; the others are "
+              "classified, and the exit code is 1."));
   sub->callback([command, &action] { action = [command] { return command->run(); }; });
 }
 

@@ -32,8 +32,8 @@ const char* type_name(bool floats) { return floats ? "float32" : "uint8"; }
 
 }  // namespace
 
-BatchBuilder::BatchBuilder(const Dataset& dataset, int64_t count, bool pin)
-    : dataset_(dataset), count_(count), pin_(pin) {
+BatchBuilder::BatchBuilder(const Dataset& dataset, int64_t count, bool pin, bool free_label_size)
+    : dataset_(dataset), count_(count), pin_(pin), free_label_size_(free_label_size) {
   batch_.indices.reserve(static_cast<size_t>(count));
   if (dataset.task() == Task::kPixels) {
     pixel_labels_.fill(kBeyond);
@@ -75,11 +75,14 @@ void BatchBuilder::allocate(const Sample& first) {
   floats_ = first.image.is_float();
   const auto options = torch::TensorOptions().pinned_memory(pin_);
   const bool pixels = dataset_.task() == Task::kPixels;
+  label_height_ = free_label_size_ ? first.labels.height() : height_;
+  label_width_ = free_label_size_ ? first.labels.width() : width_;
   batch_.images = torch::empty({count_, height_, width_, 3},
                                options.dtype(floats_ ? torch::kFloat32 : torch::kUInt8))
                       .permute({0, 3, 1, 2});
-  batch_.labels = pixels ? torch::empty({count_, height_, width_}, options.dtype(torch::kInt64))
-                         : torch::empty({count_}, options.dtype(torch::kInt64));
+  batch_.labels =
+      pixels ? torch::empty({count_, label_height_, label_width_}, options.dtype(torch::kInt64))
+             : torch::empty({count_}, options.dtype(torch::kInt64));
 }
 
 void BatchBuilder::check_like_first(const Sample& sample) const {
@@ -128,14 +131,16 @@ void BatchBuilder::put_label(const Sample& sample, int64_t row) {
 
 void BatchBuilder::put_label_image(const Sample& sample, int64_t row) {
   const auto& labels = sample.labels;
-  if (labels.height() != height_ || labels.width() != width_ || labels.channels() != 1) {
-    throw DataError(
-        fmt::format("{}: its label image is {} x {} x {}, expected {} x {} x 1 like "
-                    "the image",
-                    dataset_.name(sample.index), labels.height(), labels.width(), labels.channels(),
-                    height_, width_));
+  if (labels.height() != label_height_ || labels.width() != label_width_ ||
+      labels.channels() != 1) {
+    throw DataError(fmt::format(
+        "{}: its label image is {} x {} x {}, expected {} x {} x 1 like {}",
+        dataset_.name(sample.index), labels.height(), labels.width(), labels.channels(),
+        label_height_, label_width_,
+        free_label_size_ ? "the first of the batch (data.eval_batch_size: 1 takes any size)"
+                         : "the image"));
   }
-  const int64_t pixels = height_ * width_;
+  const int64_t pixels = label_height_ * label_width_;
   const uint8_t* in = labels.pixels();
   int64_t* out = batch_.labels.mutable_data_ptr<int64_t>() + row * pixels;
   int64_t lowest = 0;

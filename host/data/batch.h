@@ -1,31 +1,21 @@
 #pragma once
 
-#include <torch/types.h>
-
 #include <array>
 #include <cstdint>
-#include <vector>
 
+#include "registry/batch.h"
 #include "registry/dataset.h"
 
 namespace dnc {
-
-/// N samples as a network takes them.
-struct Batch {
-  torch::Tensor images;          // uint8 or float32 [N, 3, H, W], in channels-last memory
-  torch::Tensor labels;          // int64 [N], or [N, H, W] for pixels; kIgnoredLabel where ignored
-  std::vector<int64_t> indices;  // [N], in the data set
-
-  int64_t size() const { return static_cast<int64_t>(indices.size()); }
-};
 
 /// Puts samples into a batch, one after the other, straight into the memory of its tensors. The
 /// first decides the size and type of the images; gray ones get three equal channels.
 class BatchBuilder {
  public:
   /// For `count` samples of `dataset`. `pin`: page-locked memory, for copies to a GPU that overlap
-  /// with its work.
-  BatchBuilder(const Dataset& dataset, int64_t count, bool pin);
+  /// with its work. `free_label_size`: label images may be of another size than their images (of
+  /// the original one, in evaluation), but all of the same.
+  BatchBuilder(const Dataset& dataset, int64_t count, bool pin, bool free_label_size = false);
 
   /// Throws DataError, beginning with the name of the sample: its label is beyond the classes, its
   /// image damaged (found when it is decoded here), or not of the first one's size or type.
@@ -44,8 +34,11 @@ class BatchBuilder {
   const Dataset& dataset_;
   int64_t count_;
   bool pin_;
+  bool free_label_size_;
   int64_t height_ = 0;
   int64_t width_ = 0;
+  int64_t label_height_ = 0;
+  int64_t label_width_ = 0;
   bool floats_ = false;
   std::array<int64_t, 256> pixel_labels_{};  // of a label image's value; kBeyond for none
   Batch batch_;

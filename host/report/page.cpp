@@ -1,27 +1,11 @@
 #include "host/report/page.h"
 
+#include "host/report/style.h"
+
 namespace dnc::report {
 namespace {
 
-// Colours of the curves are told apart by people who see red and green alike, and have a contrast
-// of 3 to 1 or more to the page (WCAG 2.1, 1.4.11).
 constexpr const char* kStyle = R"css(
-:root {
-  color-scheme: light dark;
-  --page: #ffffff; --text: #1d2329; --muted: #5b6570; --rule: #d8dde3; --faint: #f4f6f8;
-  --accent: #0b62a8; --best: #e3f0fa; --right: 11 98 168; --wrong: 192 72 20; --on-shade: #ffffff;
-  --series-0: #0b62a8; --series-1: #c04814; --series-2: #0f7b5f; --series-3: #8a4fa3;
-  --series-4: #8a6a00; --series-5: #b02a5b; --series-6: #3a7f96; --series-7: #4d4d4d;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #14181c; --text: #e3e7eb; --muted: #9aa5b0; --rule: #333b43; --faint: #1c2228;
-    --accent: #6cb4ee; --best: #17344b; --right: 84 160 222; --wrong: 232 122 70;
-    --on-shade: #0b0e11;
-    --series-0: #6cb4ee; --series-1: #f2905c; --series-2: #4cc9a0; --series-3: #cda2e6;
-    --series-4: #e0bd4f; --series-5: #f287ad; --series-6: #7fc7dc; --series-7: #c4c4c4;
-  }
-}
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
@@ -76,16 +60,6 @@ tbody th:first-child { white-space: normal; max-width: 20rem; overflow-wrap: bre
 .legend li { display: flex; align-items: center; gap: 0.6rem; min-width: 0; }
 .legend span { overflow-wrap: anywhere; }
 .legend svg { flex: none; }
-.tick, .axis-title { fill: var(--muted); font-size: 12.5px; font-variant-numeric: tabular-nums; }
-.grid { stroke: var(--rule); stroke-width: 1; }
-.axis { stroke: var(--muted); stroke-width: 1; }
-.line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
-.band { fill: currentColor; fill-opacity: 0.15; }
-.marker { fill: currentColor; }
-.series-0 { color: var(--series-0); } .series-1 { color: var(--series-1); }
-.series-2 { color: var(--series-2); } .series-3 { color: var(--series-3); }
-.series-4 { color: var(--series-4); } .series-5 { color: var(--series-5); }
-.series-6 { color: var(--series-6); } .series-7 { color: var(--series-7); }
 
 table.matrix { font-size: 0.8125rem; }
 table.matrix th, table.matrix td { padding: 0.2rem 0.3rem; border: 0; }
@@ -117,11 +91,29 @@ details > :not(summary) { margin-top: 0.8rem; }
 .prototypes figcaption { font-size: 0.75rem; line-height: 1.4; margin-top: 0.35rem;
   font-variant-numeric: tabular-nums; }
 .prototypes .dead { opacity: 0.5; }
+.pictures { display: grid; gap: 1.4rem 1.2rem; margin: 0 0 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 8.5rem), 1fr)); }
+.pictures figure { margin: 0; min-width: 0; }
+.pictures img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: contain;
+  background: var(--faint); border-radius: 3px; }
+.pictures figcaption { margin-top: 0.35rem; font-size: 0.75rem; line-height: 1.4;
+  overflow-wrap: anywhere; }
+.pictures strong { color: var(--text); }
+.pictures img.small-image, .sheet img.small-image { image-rendering: pixelated; }
+.matrix-picture img { max-width: 100%; height: auto; border: 1px solid var(--rule); }
+table.sheet td { padding: 0.3rem 0.3rem 0.3rem 0.9rem; vertical-align: middle; }
+table.sheet tbody th { vertical-align: middle; font-size: 0.8125rem; font-weight: 400;
+  white-space: normal; min-width: 7rem; overflow-wrap: anywhere; }
+table.sheet .small { font-size: 0.75rem; }
+table.sheet img { display: block; max-width: none; }
 .bar { display: block; height: 4px; margin-bottom: 0.25rem; background: var(--rule);
   border-radius: 2px; overflow: hidden; }
 .bar > span { display: block; height: 100%; background: var(--accent); }
 footer { margin-top: 4rem; padding-top: 0.4rem; border-top: 1px solid var(--rule); }
 
+@media (prefers-color-scheme: dark) {
+  .matrix-picture img { filter: invert(0.92) hue-rotate(180deg); }
+}
 @media (max-width: 44rem) {
   body { padding: 2rem 1rem; }
   h1 { font-size: 1.6rem; }
@@ -168,7 +160,7 @@ std::string to_html(const Page& page) {
                                   "default-src 'none'; style-src 'unsafe-inline'; "
                                   "img-src data:"}});
   head += element("title", page.title);
-  head += element("style", Markup::trusted(kStyle));
+  head += element("style", Markup::trusted(std::string(kPageColours) + kStyle + kChartStyle));
   const auto header = element("header", element("h1", page.title) + page.header);
   const auto body = header + line_end + element("main", page.body) + line_end +
                     element("footer", page.footer) + line_end;

@@ -1,12 +1,10 @@
 #include "host/report/prototype_images.h"
 
-#include <boost/archive/iterators/base64_from_binary.hpp>
-#include <boost/archive/iterators/transform_width.hpp>
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "host/data/encode_png.h"
 #include "host/files.h"
+#include "host/report/picture.h"
 #include "host/train/evaluate.h"
 #include "registry/communicator.h"
 #include "registry/prototypes.h"
@@ -14,18 +12,14 @@
 namespace dnc {
 namespace {
 
+constexpr int64_t kPictureSide =
+    256;  // pixels; larger photos would make a report of hundreds of MB
+
 // The nearest sample of each prototype so far, [C * K].
 struct Nearest {
   std::vector<double> similarity;
   std::vector<int64_t> sample;
 };
-
-std::string base64(const std::vector<uint8_t>& bytes) {
-  using namespace boost::archive::iterators;
-  using Sixths = base64_from_binary<transform_width<std::vector<uint8_t>::const_iterator, 6, 8>>;
-  std::string text(Sixths(bytes.begin()), Sixths(bytes.end()));
-  return text.append((3 - bytes.size() % 3) % 3, '=');
-}
 
 // Cosines of each point with the prototypes of its own class, [N, K].
 torch::Tensor own_similarities(const torch::Tensor& points, const torch::Tensor& prototypes,
@@ -51,13 +45,12 @@ void keep_nearest(const torch::Tensor& similarities, const Batch& batch, Nearest
 }
 
 nlohmann::ordered_json entry(const Dataset& dataset, int64_t sample) {
-  const auto loaded = dataset.load(sample);
-  const auto picture = loaded.image.is_float() ? Image() : loaded.image;
+  const auto picture = report::make_picture(dataset.load(sample).image, kPictureSide);
   return {{"sample", sample},
           {"name", dataset.name(sample)},
-          {"width", picture.width()},
-          {"height", picture.height()},
-          {"png", base64(encode_png(picture))}};
+          {"width", picture.width},
+          {"height", picture.height},
+          {"png", picture.png}};
 }
 
 }  // namespace

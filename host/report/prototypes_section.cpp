@@ -7,13 +7,13 @@
 
 #include "host/report/format.h"
 #include "host/report/page.h"
+#include "host/report/picture.h"
 #include "host/report/sections.h"
 
 namespace dnc::report {
 namespace {
 
-constexpr int64_t kMostClasses = 100;      // of a gallery
-constexpr int64_t kSmallPictureSide = 64;  // enlarged with sharp pixels
+constexpr int64_t kMostClasses = 100;  // of a gallery
 
 /// Figures that heads with prototypes usually report. Another one is shown as the number it is.
 struct KnownFigure {
@@ -53,18 +53,6 @@ std::string class_name(const RunRecord& run, int64_t label) {
   return fmt::format("class {}", label);
 }
 
-Markup picture(const PrototypeImage& prototype, const std::string& name) {
-  if (prototype.png.empty()) return {};
-  const bool small = std::max(prototype.width, prototype.height) <= kSmallPictureSide;
-  return empty_element("img", {{"src", "data:image/png;base64," + prototype.png},
-                               {"width", fmt::format("{}", prototype.width)},
-                               {"height", fmt::format("{}", prototype.height)},
-                               {"class", small ? "small-image" : "image"},
-                               {"loading", "lazy"},
-                               {"alt", fmt::format("{}: {}", name, prototype.sample)},
-                               {"title", prototype.sample}});
-}
-
 Markup prototype_figure(const PrototypeImage& prototype, const std::string& name) {
   const double mass = std::clamp(prototype.mass, 0.0, 1.0);  // NaN stays NaN
   const bool known = mass >= 0;
@@ -78,7 +66,9 @@ Markup prototype_figure(const PrototypeImage& prototype, const std::string& name
   if (std::isfinite(prototype.similarity)) {
     caption += Markup(known ? " · " : "") + number(fixed(prototype.similarity, 2));
   }
-  return element("figure", picture(prototype, name) + element("figcaption", caption),
+  const auto picture = to_img({prototype.png, prototype.width, prototype.height},
+                              fmt::format("{}: {}", name, prototype.sample), prototype.sample);
+  return element("figure", picture + element("figcaption", caption),
                  {{"class", known && mass == 0 ? "dead" : "alive"}});
 }
 

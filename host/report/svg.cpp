@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "host/report/format.h"
+#include "host/report/style.h"
 
 namespace dnc::report {
 namespace {
@@ -50,6 +51,7 @@ struct Axis {
   Range range;
   std::vector<double> ticks;
   int decimals = 0;
+  bool log = false;  // values are powers of ten
 };
 
 Axis axis(Range range, int64_t at_most, bool to_ticks) {
@@ -64,6 +66,33 @@ Axis axis(Range range, int64_t at_most, bool to_ticks) {
   }
   return {range, round_ticks(range.low, range.high, at_most + 1),
           std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)))};
+}
+
+/// An axis of powers of ten: a tick at each, or where those are few, also at 2 and 5 times as much.
+Axis log_axis(Range range) {
+  if (!(range.high > range.low)) range = {range.low - 0.5, range.high + 0.5};
+  Axis axis{range, {}, 0, true};
+  const auto add_ticks = [&](const std::vector<double>& factors, int64_t every) {
+    axis.ticks.clear();
+    for (auto power = static_cast<int64_t>(std::floor(range.low)); power <= range.high; ++power) {
+      for (const double factor : factors) {
+        const double tick = static_cast<double>(power) + std::log10(factor);
+        const bool inside = tick >= range.low - 1e-9 && tick <= range.high + 1e-9;
+        if (inside && power % every == 0) axis.ticks.push_back(tick);
+      }
+    }
+  };
+  add_ticks({1}, std::max<int64_t>(1, std::llround((range.high - range.low) / 7)));
+  if (axis.ticks.size() < 3) add_ticks({1, 2, 5}, 1);
+  return axis;
+}
+
+std::string tick_text(const Axis& axis, double tick) {
+  if (!axis.log) return fixed(tick, axis.decimals);
+  const double value = std::pow(10, tick);
+  if (value >= 0.0009 && value < 10000) return fmt::format("{:g}", value);
+  const auto power = std::floor(tick + 1e-9);
+  return fmt::format("{:.0f}e{:.0f}", value / std::pow(10, power), power);
 }
 
 bool is_finite(const CurvePoint& point) {
@@ -86,18 +115,19 @@ struct Scale {
   }
 };
 
-Scale fit(const std::vector<Curve>& curves) {
+Scale fit(const std::vector<Curve>& curves, bool log_x) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  Range x{0, -infinity}, y{infinity, -infinity};  // x begins at the start of the training
+  // x begins at the start of the training, where there is such a thing
+  Range x{log_x ? infinity : 0, -infinity}, y{infinity, -infinity};
   for (const auto& curve : curves) {
     for (const auto& point : curve.points) {
       if (!is_finite(point)) continue;
-      x.high = std::max(x.high, point.x);
+      x = {std::min(x.low, point.x), std::max(x.high, point.x)};
       y = {std::min(y.low, point.low), std::max(y.high, point.high)};
     }
   }
   if (!std::isfinite(y.low)) return {axis({0, 1}, 6, false), axis({0, 1}, 6, true)};
-  return {axis(x, 7, false), axis(y, 6, true)};
+  return {log_x ? log_axis(x) : axis(x, 7, false), axis(y, 6, true)};
 }
 
 Markup axes(const Scale& scale, const std::string& x_title) {
@@ -124,7 +154,7 @@ Markup axes(const Scale& scale, const std::string& x_title) {
                                   {"y1", coordinate(kBottom)},
                                   {"y2", coordinate(kBottom + 4)}});
     svg += element(
-        "text", fixed(tick, scale.x.decimals),
+        "text", tick_text(scale.x, tick),
         {{"class", "tick"}, {"x", x}, {"y", coordinate(kBottom + 19)}, {"text-anchor", "middle"}});
   }
   svg += empty_element("line", {{"class", "axis"},
@@ -189,22 +219,52 @@ Markup line(const std::vector<CurvePoint>& points, bool markers, int64_t style,
   return svg;
 }
 
-}  // namespace
+/// x as the axis counts it.
+std::vector<Curve> to_axis(std::vector<Curve> curves, bool log_x) {
+  if (!log_x) return curves;
+  for (auto& curve : curves) {
+    for (auto& point : curve.points) point.x = std::log10(point.x);  // not finite at 0 and below
+  }
+  return curves;
+}
 
-Markup line_chart(const LineChart& chart) {
-  const auto scale = fit(chart.curves);
+/// `above` is room over the chart, in units of the viewBox.
+Markup draw(const LineChart& chart, double above, const Attributes& more, const Markup& before) {
+  const auto curves = to_axis(chart.curves, chart.log_x);
+  const auto scale = fit(curves, chart.log_x);
   Markup bands, lines;
-  for (const auto& curve : chart.curves) {
+  for (const auto& curve : curves) {
     const bool markers = curve.points.size() <= kMostMarkers;
     for (const auto& segment : segments(curve.points)) {
       bands += band(segment, curve.style, scale);
       lines += line(segment, markers, curve.style, scale);
     }
   }
-  return element("svg", axes(scale, chart.x_title) + bands + lines,
-                 {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)},
-                  {"role", "img"},
-                  {"aria-label", chart.title + " by " + chart.x_title}});
+  Attributes attributes{{"viewBox", fmt::format("0 {} {} {}", 0 - above, kWidth, kHeight + above)},
+                        {"role", "img"},
+                        {"aria-label", chart.title + " by " + chart.x_title}};
+  attributes.insert(attributes.end(), more.begin(), more.end());
+  return element("svg", before + axes(scale, chart.x_title) + bands + lines, attributes);
+}
+
+}  // namespace
+
+Markup line_chart(const LineChart& chart) { return draw(chart, 0, {}, {}); }
+
+std::string svg_file(const LineChart& chart) {
+  constexpr double kAbove = 24;
+  const std::string page = "svg { background: var(--page); font-family: system-ui, sans-serif; }\n";
+  const auto style = element("style", Markup::trusted(kPageColours + page + kChartStyle));
+  const auto title =
+      element("text", chart.title,
+              {{"class", "axis-title"}, {"x", coordinate(kLeft)}, {"y", coordinate(-8)}});
+  return draw(chart, kAbove,
+              {{"xmlns", "http://www.w3.org/2000/svg"},
+               {"width", fmt::format("{}", 2 * kWidth)},
+               {"height", fmt::format("{}", 2 * (kHeight + kAbove))}},
+              style + title)
+             .html() +
+         "\n";
 }
 
 Markup legend(const std::vector<std::string>& names) {

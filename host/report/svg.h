@@ -26,11 +26,15 @@ struct LineChart {
   std::string title;    // with the unit of y: "accuracy on val, %"
   std::string x_title;  // "epoch"
   std::vector<Curve> curves;
+  bool log_x = false;  // the x axis counts powers of ten; points at 0 or below break their line
 };
 
 /// An inline SVG with axes, a line for each curve and, where low and high differ, a band between
 /// them. Colours are the style sheet's .series-N classes; dashes tell the lines apart without them.
 Markup line_chart(const LineChart& chart);
+
+/// The same as a file of its own, with its colours for light and dark screens.
+std::string svg_file(const LineChart& chart);
 
 /// The curves' names, each beside a piece of its line.
 Markup legend(const std::vector<std::string>& names);

@@ -3,17 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
+#include "host/report/confusion.h"
 #include "host/report/format.h"
 #include "host/report/page.h"
 #include "host/report/sections.h"
 
 namespace dnc::report {
 namespace {
-
-constexpr size_t kMostOpenClasses = 30;  // more rows are folded away, and no heat map is drawn
-constexpr size_t kConfusedPairs = 20;
 
 std::string share_or_number(double value, bool share) {
   return share ? fixed(value * 100, 1) : significant(value, 4);
@@ -98,66 +95,6 @@ std::vector<Cell> class_row(const std::vector<Table>& tables, size_t row, bool s
     }
   }
   return cells;
-}
-
-std::string shade(double share) { return fmt::format("--shade:{}", fixed(std::sqrt(share), 3)); }
-
-double row_sum(const Table& table, size_t row) {
-  double sum = 0;
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    const double value = table.values[row * table.columns.size() + i];
-    if (std::isfinite(value) && value > 0) sum += value;
-  }
-  return sum;
-}
-
-Markup heat_map(const Table& table, const std::string& caption) {
-  DataTable out{.caption = caption, .css_class = "matrix", .head = {{}}, .body = {}};
-  out.head[0].emplace_back("true \\ predicted");
-  for (const auto& name : table.columns) out.head[0].emplace_back(element("span", name));
-  for (size_t row = 0; row < table.rows.size(); ++row) {
-    std::vector<Cell> cells{Cell(table.rows[row])};
-    const double sum = row_sum(table, row);
-    for (size_t column = 0; column < table.columns.size(); ++column) {
-      const double value = table.values[row * table.columns.size() + column];
-      const double share = sum > 0 && value > 0 ? std::min(value / sum, 1.0) : 0;
-      std::string css = row == column ? "right" : "";
-      if (!(value > 0)) {
-        css += " zero";
-      } else if (share > 0.4) {
-        css += " deep";
-      }
-      cells.emplace_back(grouped(value), css).style = shade(share);
-    }
-    out.body.push_back(std::move(cells));
-  }
-  return report::table(out);
-}
-
-/// The pairs of classes that are confused most often, for data sets with too many classes for a
-/// heat map.
-Markup confused_pairs(const Table& table, const std::string& caption) {
-  std::vector<size_t> cells(table.values.size());
-  std::iota(cells.begin(), cells.end(), size_t{0});
-  const size_t width = table.columns.size();
-  std::erase_if(cells, [&](size_t i) { return i / width == i % width || !(table.values[i] > 0); });
-  const auto count = std::min(cells.size(), kConfusedPairs);
-  std::partial_sort(cells.begin(), cells.begin() + static_cast<std::ptrdiff_t>(count), cells.end(),
-                    [&](size_t a, size_t b) {
-                      return table.values[a] != table.values[b] ? table.values[a] > table.values[b]
-                                                                : a < b;
-                    });
-  cells.resize(count);
-  DataTable out{.caption = caption,
-                .css_class = "",
-                .head = {plain_cells({"true class", "predicted", "times", "of the class, %"})},
-                .body = {}};
-  for (const size_t i : cells) {
-    const double share = table.values[i] / row_sum(table, i / width);
-    out.body.push_back(plain_cells({table.rows[i / width], table.columns[i % width],
-                                    grouped(table.values[i]), fixed(share * 100, 1)}));
-  }
-  return report::table(out);
 }
 
 }  // namespace

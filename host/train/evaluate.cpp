@@ -20,11 +20,12 @@ std::unique_ptr<Loader> evaluation_loader(const Split& split, const DataOptions&
   loader.ranks = communicator.size();
   loader.max_bad_samples = options.max_bad_samples;
   loader.replace_bad = false;
+  loader.free_label_size = true;
   return std::make_unique<Loader>(split.dataset, split.transforms, loader);
 }
 
 void for_each_batch(Model& model, Loader& loader, torch::Device device, Precision precision,
-                    const std::function<void(const Batch&, const Model::Output&)>& use) {
+                    const UseBatch& use, const Views& views) {
   const torch::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
@@ -34,23 +35,25 @@ void for_each_batch(Model& model, Loader& loader, torch::Device device, Precisio
     batch->images = batch->images.to(device, /*non_blocking=*/true);
     batch->labels = batch->labels.to(device, /*non_blocking=*/true);
     const Autocast autocast(precision, device);
-    use(*batch, model.forward(batch->images));
+    use(*batch, forward_views(model, batch->images, views, label_size(batch->labels)));
   }
   model.train(was_training);
 }
 
 Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
                     const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
-                    Precision precision, Communicator& communicator) {
+                    Precision precision, Communicator& communicator, const Views& views,
+                    const UseBatch& also_use) {
   for (const auto& metric : metrics) metric->reset();
   int64_t samples = 0;
-  for_each_batch(model, loader, device, precision,
-                 [&](const Batch& batch, const Model::Output& output) {
-                   samples += batch.size();
-                   for (const auto& metric : metrics) {
-                     metric->update(output.scores, batch.labels);
-                   }
-                 });
+  for_each_batch(
+      model, loader, device, precision,
+      [&](const Batch& batch, const Model::Output& output) {
+        samples += batch.size();
+        for (const auto& metric : metrics) metric->update(output.scores, batch.labels);
+        if (also_use) also_use(batch, output);
+      },
+      views);
   if (samples == 0 && !loader.bad_samples().empty()) {
     throw DataError(loader.bad_samples().front().reason + "; and no other sample of '" + split +
                     "' is good");

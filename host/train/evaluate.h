@@ -7,6 +7,7 @@
 #include "host/data/loader.h"
 #include "host/experiment.h"
 #include "host/model.h"
+#include "host/train/views.h"
 #include "registry/communicator.h"
 #include "registry/hook.h"
 #include "registry/metric.h"
@@ -18,14 +19,19 @@ namespace dnc {
 std::unique_ptr<Loader> evaluation_loader(const Split& split, const DataOptions& options,
                                           uint64_t seed, const Communicator& communicator);
 
-/// Runs the model over every batch that is not empty in evaluation mode, without gradients, and leaves its mode as it
-/// was. `use` gets each batch, on the device, with what the model made of it.
-void for_each_batch(Model& model, Loader& loader, torch::Device device, Precision precision,
-                    const std::function<void(const Batch&, const Model::Output&)>& use);
+/// Gets a batch, on the device, with what the model made of it.
+using UseBatch = std::function<void(const Batch&, const Model::Output&)>;
 
-/// Counts all metrics over a split. Throws DataError where no sample of it is good.
+/// Runs the model over every batch that is not empty in evaluation mode, without gradients, and
+/// leaves its mode as it was.
+void for_each_batch(Model& model, Loader& loader, torch::Device device, Precision precision,
+                    const UseBatch& use, const Views& views = {});
+
+/// Counts all metrics over a split; `also_use` gets what they get. Throws DataError where no sample
+/// of it is good.
 Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
                     const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
-                    Precision precision, Communicator& communicator);
+                    Precision precision, Communicator& communicator, const Views& views = {},
+                    const UseBatch& also_use = {});
 
 }  // namespace dnc

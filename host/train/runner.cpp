@@ -12,10 +12,11 @@
 #include "host/environment.h"
 #include "host/report/run_result.h"
 #include "host/train/evaluate.h"
+#include "host/train/result.h"
+#include "host/train/saved_weights.h"
 #include "host/train/signals.h"
 #include "host/weights/initial_weights.h"
 #include "host/weights/state.h"
-#include "host/weights/weights_file.h"
 #include "registry/config.h"
 #include "registry/error.h"
 
@@ -23,22 +24,6 @@ namespace dnc {
 namespace {
 
 namespace fs = std::filesystem;
-
-LoaderOptions train_loader_options(const ExperimentOptions& options, torch::Device device,
-                                   const Communicator& communicator) {
-  LoaderOptions loader;
-  loader.batch_size = options.data.batch_size;
-  loader.workers = options.data.workers;
-  loader.prefetch = options.data.prefetch;
-  loader.shuffle = true;
-  loader.drop_last = options.data.drop_last;
-  loader.seed = static_cast<uint64_t>(options.seed);
-  loader.rank = communicator.rank();
-  loader.ranks = communicator.size();
-  loader.max_bad_samples = options.data.max_bad_samples;
-  loader.pin = device.is_cuda();
-  return loader;
-}
 
 TensorMap to_map(const std::vector<std::pair<std::string, torch::Tensor>>& tensors) {
   TensorMap map;
@@ -51,6 +36,24 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 }  // namespace
+
+LoaderOptions train_loader_options(const ExperimentOptions& options, torch::Device device,
+                                   const Communicator& communicator) {
+  LoaderOptions loader;
+  loader.batch_size = options.data.batch_size;
+  loader.workers = options.data.workers;
+  loader.prefetch = options.data.prefetch;
+  loader.shuffle = true;
+  loader.drop_last = options.data.drop_last;
+  loader.shuffle_buffer = options.data.shuffle_buffer;
+  loader.repeats = options.data.repeats;
+  loader.seed = static_cast<uint64_t>(options.seed);
+  loader.rank = communicator.rank();
+  loader.ranks = communicator.size();
+  loader.max_bad_samples = options.data.max_bad_samples;
+  loader.pin = device.is_cuda();
+  return loader;
+}
 
 Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name,
                Communicator& communicator, std::ostream& out)
@@ -65,8 +68,9 @@ Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name,
       steps_per_epoch_(experiment.steps_per_epoch()),
       steps_(experiment.steps()),
       folder_(folder, to_yaml(experiment.resolved()), environment_json(device_)),
-      line_(out, isatty(STDOUT_FILENO) != 0,
-            {.columns = report::terminal_columns(STDOUT_FILENO), .plain_seconds = 30, .clock = {}}) {
+      line_(
+          out, isatty(STDOUT_FILENO) != 0,
+          {.columns = report::terminal_columns(STDOUT_FILENO), .plain_seconds = 30, .clock = {}}) {
   model_->to(device_);
   if (options_.train.channels_last) model_->to_channels_last();
   const auto& train = experiment_.split("train");
@@ -127,8 +131,8 @@ void Runner::resume() {
   state_.step = progress_.step;
   state_.epoch = progress_.epoch;
   stop_if_stale();
-  const auto text = fmt::format("{}: goes on at step {} of {}", folder_.path().string(),
-                                progress_.step, steps_);
+  const auto text =
+      fmt::format("{}: goes on at step {} of {}", folder_.path().string(), progress_.step, steps_);
   line_.message(text);
   folder_.log(text);
 }
@@ -167,8 +171,7 @@ void Runner::run_epoch() {
   bad_noted_ = loader_->bad_samples().size();
 }
 
-void Runner::after_step(std::vector<std::pair<std::string, torch::Tensor>> losses,
-                        double seconds) {
+void Runner::after_step(std::vector<std::pair<std::string, torch::Tensor>> losses, double seconds) {
   // The losses of the step before are read while the device works on this one.
   read_back();
   pending_ = Pending{progress_.step - 1, std::move(losses)};
@@ -195,7 +198,8 @@ void Runner::read_back() {
   if (!std::isfinite(loss)) {
     const auto good = find_checkpoints(folder_.checkpoints());
     throw Error(fmt::format(
-        "{}: the loss became {} at step {} (epoch {:.2f}, lr {:.3g}). {}. Try a lower lr, a warm-up, "
+        "{}: the loss became {} at step {} (epoch {:.2f}, lr {:.3g}). {}. Try a lower lr, a "
+        "warm-up, "
         "train.clip_norm or, with precision float16, bfloat16; `dnc-host check` looks at the data.",
         folder_.path().string(), loss, pending->step + 1, epoch_now(), step_->lr(pending->step),
         good.empty() ? "There is no checkpoint yet"
@@ -251,8 +255,10 @@ Evaluation Runner::evaluate_split(const std::string& name) {
   const AveragedParameters averaged(step_->ema());
   const auto loader =
       evaluation_loader(experiment_.split(name), options_.data, progress_.seed, communicator_);
+  Views views;
+  views.inference = options_.model.inference;
   auto evaluation = evaluate(*model_, *loader, name, metrics_, device_, options_.train.precision,
-                             communicator_);
+                             communicator_, views);
   if (!loader->bad_samples().empty()) note_bad_samples(name, *loader);
   return evaluation;
 }
@@ -342,7 +348,8 @@ bool Runner::should_stop() {
   if (!state_.stop_reason.empty()) return true;
   if (const int signal = StopSignals::requested()) {
     state_.stop_reason = signal == SIGINT ? "interrupted" : "terminated";
-  } else if (options_.train.time_limit > 0 && seconds_since(start_) > options_.train.time_limit * 60) {
+  } else if (options_.train.time_limit > 0 &&
+             seconds_since(start_) > options_.train.time_limit * 60) {
     state_.stop_reason = fmt::format("time limit of {} minutes", options_.train.time_limit);
   }
   return !state_.stop_reason.empty();
@@ -371,10 +378,9 @@ void Runner::finish(const std::string& reason) {
 }
 
 report::RunResult Runner::result() {
-  report::RunResult result;
-  result.name = fs::path(name_).stem().string();
-  result.config = name_;
-  result.seed = options_.seed;
+  Evaluation tested;
+  if (experiment_.has_split("test")) tested = evaluate_split("test");
+  auto result = result_of(*model_, options_, device_, name_);
   result.steps = static_cast<double>(progress_.step);
   result.epochs = epoch_now();
   result.seconds = seconds_in_all();
@@ -386,31 +392,9 @@ report::RunResult Runner::result() {
     result.images_per_second =
         static_cast<double>(options_.data.batch_size) / sorted[sorted.size() / 2];
   }
-  result.peak_memory_mib = peak_memory_mib();
-  const auto size = model_->size();
-  result.learnable_parameters = static_cast<double>(size.learnable);
-  result.total_parameters = static_cast<double>(size.total);
-  result.buffers = static_cast<double>(size.buffers);
-  result.split = experiment_.has_split("test") ? "test" : "";
-  if (!result.split.empty()) {
-    const auto evaluation = evaluate_split(result.split);
-    result.figures = evaluation.figures;
-    result.tables = evaluation.tables;
-  }
-  if (state_.prototypes) {
-    result.prototype_figures = state_.prototypes->figures();
-    const auto mass = state_.prototypes->mass().cpu().to(torch::kFloat64).contiguous();
-    const auto* values = mass.data_ptr<double>();
-    for (int64_t c = 0; c < mass.size(0); ++c, values += mass.size(1)) {
-      result.mass.emplace_back(values, values + mass.size(1));
-    }
-  }
-  const auto found = environment(device_);
-  result.cpu = found.cpu;
-  result.threads = static_cast<double>(found.threads);
-  result.device = found.device;
-  result.version = found.version;
-  result.date = utc_now();
+  result.split = tested.split;
+  result.figures = tested.figures;
+  result.tables = tested.tables;
   return result;
 }
 

@@ -93,10 +93,14 @@ class Runner {
   double log_seconds_ = 0;
   double waited_ = 0;
   size_t bad_noted_ = 0;  // damaged samples of the training data that the log has
-  bool saved_ = false;  // the state as it is now
+  bool saved_ = false;    // the state as it is now
   Clock::time_point start_;
   double seconds_before_ = 0;  // in earlier processes
 };
+
+/// How the training data of a config is loaded.
+LoaderOptions train_loader_options(const ExperimentOptions& options, torch::Device device,
+                                   const Communicator& communicator);
 
 /// What a run needs to know of its classes when its data is not there: classes.json.
 void write_classes(const std::filesystem::path& file, const ClassInfo& classes, Task task);

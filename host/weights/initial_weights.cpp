@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "host/report/terminal_table.h"
 #include "host/weights/key_map.h"
@@ -18,7 +19,7 @@ constexpr size_t kMaxRows = 40;  // of a table in a message
 
 /// A tensor that is not as it should be.
 struct Difference {
-  enum class Kind { kMissing, kUnexpected, kShape, kType, kClasses, kResized };
+  enum class Kind { kMissing, kUnexpected, kAuxiliary, kShape, kType, kClasses, kResized };
   std::string name;
   Kind kind;
   std::string there;  // in the file
@@ -32,6 +33,8 @@ const char* kind_text(Difference::Kind kind) {
       return "missing";
     case Difference::Kind::kUnexpected:
       return "unexpected";
+    case Difference::Kind::kAuxiliary:
+      return "of an auxiliary head";
     case Difference::Kind::kShape:
       return "of another shape";
     case Difference::Kind::kType:
@@ -46,15 +49,26 @@ const char* kind_text(Difference::Kind kind) {
 
 std::string shape_of(const torch::Tensor& tensor) { return c10::str(tensor.sizes()); }
 
+/// Auxiliary heads are there in training only; a model without them does not need theirs.
+constexpr std::string_view kAuxiliaryHeads = "auxiliary_heads.";
+
+bool has_auxiliary_heads(const TensorMap& model) {
+  return std::any_of(model.begin(), model.end(),
+                     [](const auto& item) { return item.key().starts_with(kAuxiliaryHeads); });
+}
+
 /// Heads have the classes in the first dimension: fc.weight [classes, D], prototypes [classes, K,
 /// D].
 bool is_of_other_classes(const std::string& name, const torch::Tensor& there,
                          const torch::Tensor& here) {
-  return name.starts_with("head.") && there.dim() == here.dim() && here.dim() > 0 &&
+  const bool of_head = name.starts_with("head.") || (name.starts_with(kAuxiliaryHeads) &&
+                                                     name.find(".head.") != std::string::npos);
+  return of_head && there.dim() == here.dim() && here.dim() > 0 &&
          there.sizes().slice(1) == here.sizes().slice(1);
 }
 
-std::vector<Difference> differences_of(const TensorMap& file, const TensorMap& model) {
+std::vector<Difference> differences_of(const TensorMap& file, const TensorMap& model,
+                                       OtherClasses other_classes) {
   using Kind = Difference::Kind;
   std::vector<Difference> found;
   for (const auto& item : model) {
@@ -67,17 +81,19 @@ std::vector<Difference> differences_of(const TensorMap& file, const TensorMap& m
     } else if (there->sizes() != here.sizes()) {
       const bool classes = is_of_other_classes(name, *there, here);
       found.push_back({name, classes ? Kind::kClasses : Kind::kShape, shape_of(*there),
-                       shape_of(here), classes});
+                       shape_of(here), classes && other_classes == OtherClasses::kKeepOurs});
     } else if (there->scalar_type() != here.scalar_type() &&
                !(there->is_floating_point() && here.is_floating_point())) {
       found.push_back({name, Kind::kType, c10::toString(there->scalar_type()),
                        c10::toString(here.scalar_type())});
     }
   }
+  const bool auxiliary = has_auxiliary_heads(model);
   for (const auto& item : file) {
-    if (!model.contains(item.key())) {
-      found.push_back({item.key(), Kind::kUnexpected, shape_of(item.value()), "-"});
-    }
+    if (model.contains(item.key())) continue;
+    const bool spare = !auxiliary && item.key().starts_with(kAuxiliaryHeads);
+    found.push_back({item.key(), spare ? Kind::kAuxiliary : Kind::kUnexpected,
+                     shape_of(item.value()), "-", spare});
   }
   return found;
 }
@@ -122,7 +138,7 @@ std::string counts_of(const std::vector<Difference>& differences) {
   using Kind = Difference::Kind;
   std::vector<std::string> counts;
   for (const auto kind : {Kind::kMissing, Kind::kUnexpected, Kind::kShape, Kind::kType,
-                          Kind::kClasses, Kind::kResized}) {
+                          Kind::kAuxiliary, Kind::kClasses, Kind::kResized}) {
     const auto count =
         std::count_if(differences.begin(), differences.end(),
                       [&](const auto& difference) { return difference.kind == kind; });
@@ -188,9 +204,9 @@ Recognised recognise(const TensorMap& model, const ForeignWeights& weights) {
 }  // namespace
 
 std::string start_from_weights(const TensorMap& model, const ForeignWeights& weights,
-                               const std::vector<std::string>& allow) {
+                               const std::vector<std::string>& allow, OtherClasses other_classes) {
   const auto [file, names, resized] = recognise(model, weights);
-  auto differences = differences_of(file, model);
+  auto differences = differences_of(file, model, other_classes);
   apply_allowed(differences, allow, model, weights.origin);
   const bool good = std::all_of(differences.begin(), differences.end(),
                                 [](const auto& difference) { return difference.allowed; });

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -41,7 +42,8 @@ struct TableOptions {
   std::vector<std::string> resize;
   std::vector<FormOptions> forms;
   void fields(Fields& f) {
-    f("ours", ours, "Tensors that a file with our names has, all of them.").required();
+    f("ours", ours,
+      "Tensors that a file with our names has, all of them; none in a table for heads.");
     f("resize", resize, "Tensors that are resized for another size, with `via` and how.");
     f.list("forms", forms, "The names elsewhere.").required();
   }
@@ -50,6 +52,12 @@ struct TableOptions {
 const std::map<std::string, Rearrange> kRearrange = {
     {"unfold", Rearrange::kUnfold},
     {"scale", Rearrange::kScale},
+    {"pixels", Rearrange::kPixels},
+    {"linear", Rearrange::kLinear},
+    {"queries", Rearrange::kQueries},
+    {"keys", Rearrange::kKeys},
+    {"values", Rearrange::kValues},
+    {"keys_values", Rearrange::kKeysValues},
     {"window_index", Rearrange::kWindowIndex},
     {"window_index_list", Rearrange::kWindowIndexList}};
 const std::map<std::string, Resize> kResize = {{"window", Resize::kWindow},
@@ -135,8 +143,51 @@ torch::Tensor window_index(const torch::Tensor& table) {
   return dy * side + dx;
 }
 
+/// Which thirds of a packed tensor of ours are one of theirs.
+struct Thirds {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+/// Nothing where a row is not of that kind.
+std::optional<Thirds> thirds_of(Rearrange how) {
+  switch (how) {
+    case Rearrange::kQueries:
+      return Thirds{0, 1};
+    case Rearrange::kKeys:
+      return Thirds{1, 2};
+    case Rearrange::kValues:
+      return Thirds{2, 3};
+    case Rearrange::kKeysValues:
+      return Thirds{1, 3};
+    default:
+      return std::nullopt;
+  }
+}
+
+/// A tensor of theirs is a part of ours and stays as it is until all parts are there; of ours that
+/// part is taken.
+torch::Tensor part_of(const torch::Tensor& tensor, const Thirds& thirds, bool to_ours) {
+  if (tensor.dim() == 0) return {};
+  if (to_ours) return tensor;
+  if (tensor.size(0) % 3 != 0) return {};
+  const auto third = tensor.size(0) / 3;
+  return tensor.narrow(0, thirds.begin * third, (thirds.end - thirds.begin) * third).contiguous();
+}
+
+/// A matrix as the 1x1 convolution that it is.
+torch::Tensor to_convolution(const torch::Tensor& tensor) {
+  return tensor.dim() == 2 ? tensor.view({tensor.size(0), tensor.size(1), 1, 1}) : torch::Tensor();
+}
+
+torch::Tensor to_matrix(const torch::Tensor& tensor) {
+  const bool fits = tensor.dim() == 4 && tensor.size(2) == 1 && tensor.size(3) == 1;
+  return fits ? tensor.flatten(1) : torch::Tensor();
+}
+
 /// The tensor as the other side has it; undefined where its shape does not fit.
 torch::Tensor rearranged(const torch::Tensor& tensor, Rearrange how, bool to_ours) {
+  if (const auto thirds = thirds_of(how)) return part_of(tensor, *thirds, to_ours);
   const auto dim = tensor.dim();
   switch (how) {
     case Rearrange::kNothing:
@@ -157,6 +208,10 @@ torch::Tensor rearranged(const torch::Tensor& tensor, Rearrange how, bool to_our
       if (to_ours) return dim == 1 ? tensor.view({-1, 1, 1}) : torch::Tensor();
       return dim == 3 && tensor.size(1) == 1 && tensor.size(2) == 1 ? tensor.flatten()
                                                                     : torch::Tensor();
+    case Rearrange::kPixels:
+      return to_ours ? to_matrix(tensor) : to_convolution(tensor);
+    case Rearrange::kLinear:
+      return to_ours ? to_convolution(tensor) : to_matrix(tensor);
     case Rearrange::kWindowIndex:
       return to_ours ? torch::Tensor() : window_index(tensor);
     case Rearrange::kWindowIndexList:
@@ -164,12 +219,38 @@ torch::Tensor rearranged(const torch::Tensor& tensor, Rearrange how, bool to_our
         return index.flatten();
       }
       return {};
+    default:
+      return {};
   }
-  return {};
+}
+
+/// Our packed tensors on the way: by name, their parts by the third with which each begins.
+using PackedParts = std::map<std::string, std::map<int64_t, torch::Tensor>>;
+
+void add_packed(const PackedParts& packed, const std::string& origin, TensorMap& renamed) {
+  for (const auto& [name, parts] : packed) {
+    std::vector<torch::Tensor> tensors;
+    for (const auto& part : parts) tensors.push_back(part.second);
+    const auto rest = tensors.front().sizes().slice(1);
+    const int64_t third = tensors.front().size(0);
+    int64_t rows = 0;
+    bool fits = true;
+    for (const auto& [begin, tensor] : parts) {
+      fits = fits && rows == begin * third && tensor.sizes().slice(1) == rest;
+      rows += tensor.size(0);
+    }
+    if (!fits || rows != 3 * third) {
+      throw CheckpointError(
+          fmt::format("{}: '{}' is made of queries, keys and values, which are not all there or do "
+                      "not fit each other",
+                      origin, name));
+    }
+    renamed.insert(name, torch::cat(tensors));
+  }
 }
 
 void add_renamed(const TensorMap::Item& item, const KeyRow& row, const KeyForm& form, bool to_ours,
-                 const std::string& origin, TensorMap& renamed) {
+                 const std::string& origin, TensorMap& renamed, PackedParts& packed) {
   const auto& source = to_ours ? row.theirs : row.ours;
   const auto& target = to_ours ? row.ours : row.theirs;
   const auto name = target.fill(*source.match(item.key()));
@@ -181,18 +262,24 @@ void add_renamed(const TensorMap::Item& item, const KeyRow& row, const KeyForm& 
                     origin, item.key(), c10::str(item.value().sizes()), row.ours.text(),
                     row.theirs.text(), form.family));
   }
-  if (renamed.contains(name)) {
+  const auto thirds = to_ours ? thirds_of(row.rearrange) : std::nullopt;
+  if (renamed.contains(name) || (thirds && packed[name].contains(thirds->begin))) {
     throw CheckpointError(
         fmt::format("{}: two tensors are both '{}' under the names of {}; one of "
                     "them is '{}'",
                     origin, name, to_ours ? "dnc-host" : join(form.names), item.key()));
   }
-  renamed.insert(name, tensor);
+  if (thirds) {
+    packed[name][thirds->begin] = tensor;
+  } else {
+    renamed.insert(name, tensor);
+  }
 }
 
 RenamedTensors rename(const TensorMap& from, const KeyForm& form, bool to_ours,
                       const std::string& origin) {
   RenamedTensors renamed;
+  PackedParts packed;
   for (const auto& item : from) {
     const auto& name = item.key();
     const auto fits = [&](const NamePattern& pattern) { return pattern.match(name).has_value(); };
@@ -203,19 +290,25 @@ RenamedTensors rename(const TensorMap& from, const KeyForm& form, bool to_ours,
       renamed.dropped.push_back(name);
       continue;
     }
-    const auto row = std::find_if(form.rows.begin(), form.rows.end(), [&](const KeyRow& candidate) {
-      return fits(to_ours ? candidate.theirs : candidate.ours);
-    });
+    const auto row_fits = [&](const KeyRow& row) { return fits(to_ours ? row.theirs : row.ours); };
+    auto row = std::find_if(form.rows.begin(), form.rows.end(), row_fits);
     if (row == form.rows.end()) {
       renamed.unknown.push_back(name);
       continue;
     }
-    add_renamed(item, *row, form, to_ours, origin, renamed.tensors);
+    add_renamed(item, *row, form, to_ours, origin, renamed.tensors, packed);
+    // A packed tensor of ours is several of theirs.
+    if (to_ours || !thirds_of(row->rearrange)) continue;
+    while ((row = std::find_if(row + 1, form.rows.end(), row_fits)) != form.rows.end()) {
+      if (!thirds_of(row->rearrange)) continue;
+      add_renamed(item, *row, form, to_ours, origin, renamed.tensors, packed);
+    }
   }
+  add_packed(packed, origin, renamed.tensors);
   for (const auto& row : form.derive) {
     for (const auto& item : from) {
       if (to_ours || !row.ours.match(item.key())) continue;
-      add_renamed(item, row, form, to_ours, origin, renamed.tensors);
+      add_renamed(item, row, form, to_ours, origin, renamed.tensors, packed);
     }
   }
   return renamed;
@@ -237,6 +330,40 @@ KeyMaps::KeyMaps(const fs::path& folder) {
   }
   std::sort(files.begin(), files.end());  // the order decides where two tables know a file
   for (const auto& file : files) add(file);
+  std::vector<KeyForm> heads;
+  std::erase_if(families_, [&](const Family& family) {
+    if (!family.ours.empty()) return false;
+    heads.insert(heads.end(), family.forms.begin(), family.forms.end());
+    return true;
+  });
+  put_before_backbones(heads);
+}
+
+void KeyMaps::put_before_backbones(const std::vector<KeyForm>& heads) {
+  const auto append = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  for (auto& family : families_) {
+    std::vector<KeyForm> forms;
+    for (const auto& backbone : family.forms) {
+      for (const auto& head : heads) {
+        KeyForm both = head;
+        both.family = backbone.family;
+        std::erase_if(both.names, [&](const std::string& name) {
+          return std::find(backbone.names.begin(), backbone.names.end(), name) ==
+                 backbone.names.end();
+        });
+        if (both.names.empty()) continue;
+        append(both.known_by, backbone.known_by);
+        append(both.rows, backbone.rows);
+        append(both.drop, backbone.drop);
+        append(both.derive, backbone.derive);
+        forms.push_back(std::move(both));
+      }
+      forms.push_back(backbone);
+    }
+    family.forms = std::move(forms);
+  }
 }
 
 void KeyMaps::add(const fs::path& file) {

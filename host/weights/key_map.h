@@ -20,6 +20,16 @@ enum class Rearrange {
   kUnfold,
   // Ours [C, 1, 1], theirs [C].
   kScale,
+  // A linear layer [D, C] here, the 1x1 convolution [D, C, 1, 1] that it is for pixels there; and
+  // the other way round.
+  kPixels,
+  kLinear,
+  // Ours [3C, ...], queries, keys and values behind each other; theirs one of them, [C, ...], or
+  // the last two, [2C, ...]. Several tensors of theirs are one of ours.
+  kQueries,
+  kKeys,
+  kValues,
+  kKeysValues,
   // Ours [(2w - 1)^2, heads], a bias for each offset between two of the w x w positions of a
   // window. Theirs [w^2, w^2], the row of that table for each pair of positions; and the same as a
   // list.
@@ -46,7 +56,8 @@ struct KeyForm {
   std::string family;                 // the table's name
   std::vector<std::string> names;     // "torchvision", "timm", ...
   std::vector<NamePattern> known_by;  // a file that has a tensor for each of them is of this form
-  std::vector<KeyRow> rows;           // for each tensor the first row that fits counts
+  std::vector<KeyRow> rows;           // for each tensor the first row that fits counts, and for a
+                                      // packed one of ours also those of its other parts
   std::vector<NamePattern> drop;      // theirs that nobody needs
   std::vector<KeyRow> derive;         // theirs that follow from ours: not read, but written
 };
@@ -72,10 +83,15 @@ struct RenamedTensors {
 ///       derive:
 ///         - backbone.attn.table = attn.index via window_index
 ///
-/// A row is "OURS = THEIRS", and behind it "via unfold", "via scale", "via window_index" or "via
+/// A row is "OURS = THEIRS", and behind it "via unfold", "via scale", "via pixels", "via linear",
+/// "via queries", "via keys", "via values", "via keys_values", "via window_index" or "via
 /// window_index_list", see Rearrange. `resize` names tensors of ours that are resized for a model
 /// of another size, "via window" or "via tokens", see Resize. So tables are data: no code knows a
 /// network.
+///
+/// A table without `ours` says how a program names what stands behind any backbone. Its forms are
+/// put before those of the same names in all other tables: a file is of the form that comes of it
+/// where it has what both are known by, and its rows are those of the one and then of the other.
 class KeyMaps {
  public:
   /// Throws ConfigError for a table that is wrong, and Error where the folder is not there.
@@ -99,6 +115,7 @@ class KeyMaps {
     std::vector<KeyForm> forms;
   };
   void add(const std::filesystem::path& file);
+  void put_before_backbones(const std::vector<KeyForm>& heads);
 
   std::vector<Family> families_;
 };

@@ -14,7 +14,8 @@
 #include <set>
 #include <utility>
 
-#include "host/weights/pickle.h"
+#include "formats/error.h"
+#include "formats/pickle.h"
 #include "registry/error.h"
 #include "registry/text.h"
 
@@ -28,6 +29,8 @@ using Kind = PickleValue::Kind;
 using LoadStorage = std::function<c10::Storage(const PickledStorage&)>;
 
 constexpr const char* kAgain = "Copy or download it again.";
+constexpr const char* kSaveAgain =
+    "Save the weights again with torch.save(model.state_dict(), FILE).";
 
 /// Where a state dict may be inside a file, the likeliest first. mmengine keeps the averaged
 /// weights under state_dict and the live ones under ema_state_dict.
@@ -434,7 +437,7 @@ class StatePickler {
 
 }  // namespace
 
-ForeignWeights read_pth(const fs::path& path) {
+ForeignWeights read_pth(const fs::path& path) try {
   const InputFile file(path);
   const auto name = path.string();
   std::array<char, 4> begin{};
@@ -453,6 +456,10 @@ ForeignWeights read_pth(const fs::path& path) {
   weights.origin = name;
   weights.tensors = without_prefix(std::move(weights.tensors));
   return weights;
+} catch (const PickleError& error) {
+  throw CheckpointError(fmt::format("{} {}", error.what(), kSaveAgain));
+} catch (const FormatError& error) {
+  throw CheckpointError(error.what());
 }
 
 void write_pth(const fs::path& path, const TensorMap& tensors) {

@@ -3,7 +3,6 @@
 #include <array>
 #include <string_view>
 
-#include "host/train/checkpoint.h"
 #include "registry/error.h"
 
 namespace dnc {
@@ -24,21 +23,12 @@ bool is_safetensors(const fs::path& path) {
 
 }  // namespace
 
-ForeignWeights read_weights(const fs::path& path) {
+ForeignWeights read_weights_file(const fs::path& path) {
+  if (!is_safetensors(path)) return read_pth(path);
   ForeignWeights weights;
-  if (fs::is_directory(path)) {
-    const bool is_run = fs::exists(path / "checkpoints");
-    const auto folder = is_run ? find_best_checkpoint(path / "checkpoints") : path;
-    weights.tensors = load_checkpoint_model(folder);
-    weights.format = "checkpoint";
-    weights.origin = folder.string();
-  } else if (is_safetensors(path)) {
-    weights.tensors = read_safetensors(path).tensors;
-    weights.format = "safetensors";
-    weights.origin = path.string();
-  } else {
-    weights = read_pth(path);
-  }
+  weights.tensors = read_safetensors(path).tensors;
+  weights.format = "safetensors";
+  weights.origin = path.string();
   return weights;
 }
 

@@ -6,10 +6,9 @@
 
 namespace dnc {
 
-/// Reads weights wherever they are: the folder of a run (its best checkpoint) or of a checkpoint, a
-/// .safetensors file, or what PyTorch wrote, see read_pth(). What a file is says its content, not
-/// its name. Throws CheckpointError, FileError.
-ForeignWeights read_weights(const std::filesystem::path& path);
+/// Reads a .safetensors file, or what PyTorch wrote, see read_pth(). What a file is says its
+/// content, not its name. Throws CheckpointError, FileError.
+ForeignWeights read_weights_file(const std::filesystem::path& path);
 
 /// Writes .safetensors, or .pth for a name that ends with .pth or .pt. Throws CheckpointError for
 /// another suffix, and as write_safetensors() and write_pth() do.

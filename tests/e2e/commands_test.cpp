@@ -28,8 +28,10 @@ void write_picture(const fs::path& path, int shade) {
 }
 
 TEST(Commands, EachHasAHelpWithAnExample) {
-  for (const std::string name : {"train", "test", "compare", "predict", "config", "check", "list",
-                                 "describe", "schema", "completion", "convert", "plugins", "version"}) {
+  for (const std::string name :
+       {"train",      "test",    "compare",  "predict",     "fit",     "knn",      "browse",
+        "bench",      "config",  "check",    "verify-data", "list",    "describe", "schema",
+        "completion", "convert", "schedule", "lr-range",    "plugins", "version"}) {
     const auto help = run_program({name, "--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_TRUE(has(help.output, "Example:\n  dnc-host " + name)) << help.output;
@@ -67,8 +69,8 @@ TEST(Commands, TrainTestAndPredictWorkTogether) {
   fs::create_directory(folder / "pictures");
   write_picture(folder / "pictures" / "a.ppm", 1);
   write_picture(folder / "pictures" / "b.ppm", 99);
-  const auto lines = run_program({"predict", run, (folder / "pictures").string(), "--format",
-                                  "jsonl", "--top-k", "10"});
+  const auto lines = run_program(
+      {"predict", run, (folder / "pictures").string(), "--format", "jsonl", "--top-k", "10"});
   ASSERT_EQ(lines.code, 0) << lines.output;
   const auto first = nlohmann::json::parse(lines.output.substr(0, lines.output.find('\n')));
   EXPECT_EQ(first["file"], (folder / "pictures" / "a.ppm").string());
@@ -199,7 +201,8 @@ TEST(Commands, AnotherTypeByOverrideSaysHowToReplaceTheWhole) {
       write_small_config(folder.path(), "c.yaml", "{type: DNC, sub_centroids: 2}").string();
   const auto refused = run_program({"config", config, "--set", "model.head.type=Linear"});
   EXPECT_EQ(refused.code, 1);
-  EXPECT_TRUE(has(refused.output, "'model.head.sub_centroids' is not a known key")) << refused.output;
+  EXPECT_TRUE(has(refused.output, "'model.head.sub_centroids' is not a known key"))
+      << refused.output;
   EXPECT_TRUE(has(refused.output,
                   "\n  --set model.head.type=Linear keeps the options of the component before; "
                   "replace all of it with --set model.head=Linear\n"))
@@ -229,12 +232,11 @@ TEST(Commands, PredictSaysWhatIsWrongWithItsInput) {
 
 TEST(Commands, CompareTrainsEachConfigWithEachSeedOnce) {
   const TemporaryFolder folder;
-  const auto linear =
-      write_small_config(folder.path(), "linear.yaml", "{type: Linear}").string();
+  const auto linear = write_small_config(folder.path(), "linear.yaml", "{type: Linear}").string();
   const auto dnc = write_small_config(folder.path(), "dnc.yaml", "{type: DNC}").string();
-  const std::vector<std::string> arguments{"compare", linear,  dnc, "--seeds",
-                                           "0,1",     "--set", "train.epochs=1",
-                                           "-o",      (folder / "out").string()};
+  const std::vector<std::string> arguments{"compare",        linear, dnc,
+                                           "--seeds",        "0,1",  "--set",
+                                           "train.epochs=1", "-o",   (folder / "out").string()};
   const auto compared = run_program(arguments);
   ASSERT_EQ(compared.code, 0) << compared.output;
   EXPECT_TRUE(has(compared.output, "[4/4] dnc seed 1")) << compared.output;
@@ -242,7 +244,8 @@ TEST(Commands, CompareTrainsEachConfigWithEachSeedOnce) {
                            "dnc/seed_0/prototypes.json"}) {
     EXPECT_TRUE(fs::exists(folder / "out" / file)) << file;
   }
-  const auto images = nlohmann::json::parse(bytes_of(folder / "out" / "dnc/seed_0/prototypes.json"));
+  const auto images =
+      nlohmann::json::parse(bytes_of(folder / "out" / "dnc/seed_0/prototypes.json"));
   EXPECT_EQ(images["prototypes"].size(), 16u) << "4 classes with 4 sub-centroids";
   // The nearest image is of the prototype's own class: Synthetic gives sample i class i % 4.
   for (const auto& one : images["prototypes"]) {
@@ -263,8 +266,7 @@ TEST(Commands, ConfigPrintsAllValuesAndWhereTheyComeFrom) {
   EXPECT_TRUE(has(shown.output, "accumulate: 1\n")) << "a default, which has no origin";
   // What it prints is a config with the same meaning.
   std::ofstream(folder / "resolved.yaml") << shown.output;
-  const auto again =
-      run_program({"config", (folder / "resolved.yaml").string(), "--no-origins"});
+  const auto again = run_program({"config", (folder / "resolved.yaml").string(), "--no-origins"});
   EXPECT_EQ(again.output,
             run_program({"config", config, "--no-origins", "--set", "optimizer.lr=0.5"}).output);
 }
@@ -281,6 +283,8 @@ TEST(Commands, CheckRunsABatchThroughWithoutTraining) {
 TEST(Commands, ListDescribeAndSchemaKnowTheComponents) {
   EXPECT_TRUE(has(run_program({"list", "head"}).output, "SubCentroids_Head_Formal"));
   EXPECT_TRUE(has(run_program({"list", "backbone", "--names"}).output, "ResNetCifar\n"));
+  EXPECT_EQ(run_program({"list", "batch_transform", "--names"}).output,
+            "CutMix\nMixup\nRandomChoice\n");
   const auto described = run_program({"describe", "SubCentroids_Head_Formal"});
   EXPECT_TRUE(has(described.output, "DNC (head)")) << described.output;
   EXPECT_TRUE(has(described.output, "sub_centroids  (integer, from 1 to 256; default 4)"))

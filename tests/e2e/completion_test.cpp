@@ -75,8 +75,9 @@ TEST_F(Completion, OffersConfigsAndFoldersWhereAConfigStands) {
 TEST_F(Completion, OffersWhatAnOptionOrArgumentTakes) {
   EXPECT_EQ(offered({"train", "my.yaml", "-o", ""}), Words{"more"});
   EXPECT_EQ(offered({"predict", "--format", ""}), (Words{"table", "jsonl", "csv"}));
-  EXPECT_EQ(offered({"list", "ba"}), Words{"backbone"});
-  EXPECT_EQ(offered({"test", "m"}), Words{"more"}) << "the folder of a run";
+  EXPECT_EQ(offered({"list", "ba"}), (Words{"backbone", "batch_transform"}));
+  EXPECT_EQ(offered({"compare", "my.yaml", "-o", "m"}), Words{"more"}) << "a folder";
+  EXPECT_EQ(offered({"test", "m"}), (Words{"my.yaml", "more"})) << "a config, or a run's folder";
   EXPECT_EQ(offered({"predict", "more", "no"}), Words{"notes.txt"}) << "any file";
   EXPECT_EQ(offered({"train", "my.yaml", "--set", ""}), Words{});
 }

@@ -63,7 +63,7 @@ TEST_F(Convert, SaysWhatItCannotDo) {
   EXPECT_EQ(name.code, 1);
   EXPECT_EQ(name.output,
             "error: --names: 'torchvsion' is not known; did you mean 'torchvision'? (known: dnc, "
-            "facebook, microsoft, mmcls, mmseg, timm, torchvision)\n");
+            "facebook, huggingface, microsoft, mmcls, mmseg, nvidia, timm, torchvision)\n");
   const auto form = run_program({"convert", run_, in_folder("x.pth"), "--names", "microsoft"});
   EXPECT_EQ(form.code, 1);
   EXPECT_TRUE(has(form.output,

@@ -63,6 +63,27 @@ TEST(Resume, ARunKilledAtAnyMomentEndsBitEqualToOneThatWasNot) {
   }
 }
 
+TEST(Resume, MixedBatchesAreDrawnAgainAndLambGoesOn) {
+  const TemporaryFolder folder;
+  const auto config = write_small_config(folder.path());
+  const std::vector<std::string> mixed = {
+      "--set",
+      "data.train.batch_transforms={type: RandomChoice, transforms: [Mixup, {type: CutMix, mode: "
+      "elem}]}",
+      "--set", "optimizer={type: LAMB, lr: 0.01}"};
+  const auto whole = tensors_of(train(folder, "whole", config, mixed));
+  EXPECT_NE(tensors_of(train(folder, "unmixed", config, {mixed[2], mixed[3]})), whole);
+  std::vector<std::string> arguments{"train", config.string(), "-o", (folder / "killed").string()};
+  arguments.insert(arguments.end(), mixed.begin(), mixed.end());
+  {
+    Running running(arguments, folder / "output");
+    ASSERT_TRUE(wait_for(folder / "killed" / "checkpoints" / "step_00000015", running));
+    running.signal(SIGKILL);
+    running.finish();
+  }
+  EXPECT_EQ(tensors_of(train(folder, "killed", config, mixed)), whole);
+}
+
 TEST(Resume, TheSameSeedRepeatsAndAnotherDiffers) {
   const TemporaryFolder folder;
   const auto config = write_small_config(folder.path());
@@ -130,7 +151,8 @@ TEST(Resume, ADamagedCheckpointFallsBackToTheOneBefore) {
   put_bytes(model, bytes);
   const auto again = run_program({"train", config.string(), "-o", run.string()});
   EXPECT_EQ(again.code, 0);
-  EXPECT_NE(again.output.find("warning: step_00000030 cannot be used"), std::string::npos) << again.output;
+  EXPECT_NE(again.output.find("warning: step_00000030 cannot be used"), std::string::npos)
+      << again.output;
   EXPECT_NE(again.output.find("goes on at step 25 of 30"), std::string::npos) << again.output;
   EXPECT_EQ(tensors_of(run), whole);
 }
@@ -143,8 +165,8 @@ TEST(Resume, AFolderInUseIsRefused) {
   Running running({"train", config.string(), "-o", run.string(), "--set", "train.epochs=2000"},
                   folder / "output");
   ASSERT_TRUE(wait_for(run / "checkpoints" / "step_00000005", running));
-  const auto second = run_program(
-      {"train", config.string(), "-o", run.string(), "--set", "train.epochs=2000"});
+  const auto second =
+      run_program({"train", config.string(), "-o", run.string(), "--set", "train.epochs=2000"});
   EXPECT_EQ(second.code, 1);
   EXPECT_NE(second.output.find("the work folder is in use by process"), std::string::npos)
       << second.output;

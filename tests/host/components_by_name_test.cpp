@@ -30,7 +30,8 @@ TEST_F(ComponentsByName, KindsAreKnownByTheirNames) {
   for (const auto kind : kAllKinds) EXPECT_EQ(kind_from(kind_name(kind)), kind);
   EXPECT_EQ(message_of<ConfigError>([] { kind_from("heads"); }),
             "there is no kind of component 'heads'; did you mean 'head'? (known: backbone, "
-            "decode_head, head, loss, dataset, transform, metric, optimizer, schedule, hook)");
+            "decode_head, head, loss, dataset, transform, batch_transform, metric, optimizer, "
+            "schedule, hook)");
 }
 
 TEST_F(ComponentsByName, ANameMayBelongToSeveralKinds) {
@@ -47,9 +48,9 @@ TEST_F(ComponentsByName, AnAliasFindsItsComponent) {
 
 TEST_F(ComponentsByName, AnUnknownNameIsRefusedWithTheNearest) {
   EXPECT_EQ(refusal("SDG", "optimizer"),
-            "there is no component 'SDG'; did you mean 'SGD'? (known: Adam, AdamW, SGD)");
+            "there is no component 'SDG'; did you mean 'SGD'? (known: Adam, AdamW, LAMB, SGD)");
   EXPECT_EQ(refusal("Cosine", "optimizer"),
-            "there is no component 'Cosine' (known: Adam, AdamW, SGD)");
+            "there is no component 'Cosine' (known: Adam, AdamW, LAMB, SGD)");
   EXPECT_EQ(refusal("Cosine", "nothing").substr(0, 39), "there is no kind of component 'nothing'");
 }
 

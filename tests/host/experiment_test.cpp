@@ -100,6 +100,10 @@ struct Length : Schedule {
 
 struct Watcher : Hook {};
 
+struct Untouched : BatchTransform {
+  void apply(Batch&, Random&) const override {}
+};
+
 const char* const kConfig = R"(model:
   backbone: Tiny
   decode_head: Mean
@@ -127,6 +131,7 @@ class ExperimentTest : public testing::Test {
     registrar.transform<Nothing>("Nothing", "Does nothing.");
     registrar.schedule<Length>("Length", "The number of steps.");
     registrar.hook<Watcher>("Watcher", "Does nothing.");
+    registrar.batch_transform<Untouched>("Untouched", "Does nothing.");
   }
 
   Experiment experiment(const Overrides& overrides = {}, const std::string& text = kConfig) const {
@@ -273,6 +278,18 @@ TEST_F(ExperimentTest, BuildsEachSplitOnce) {
   EXPECT_EQ(train.transforms.size(), 1u);
   EXPECT_EQ(&built.split("train"), &train);
   EXPECT_EQ(built.split("test").dataset->size(), 5);
+}
+
+TEST_F(ExperimentTest, OnlyTrainingDataHasBatchTransforms) {
+  EXPECT_TRUE(experiment().build_batch_transforms().empty());
+  auto built = experiment({"data.train.batch_transforms=[Untouched, Untouched]"});
+  EXPECT_EQ(built.build_batch_transforms().size(), 2u);
+  EXPECT_EQ(refusal({"data.test.batch_transforms=[Untouched]"}),
+            "--set data.test.batch_transforms=[Untouched]: 'data.test.batch_transforms' is not a "
+            "known key (known: dataset, transforms, pipeline)");
+  EXPECT_EQ(refusal({"data.train.batch_transforms=Nothing"}),
+            "--set data.train.batch_transforms=Nothing: 'data.train.batch_transforms' names no "
+            "batch_transform: 'Nothing' (known: Untouched)\n  'Nothing' is a transform");
 }
 
 TEST_F(ExperimentTest, ValAndTestStandInForEachOther) {

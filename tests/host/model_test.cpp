@@ -52,7 +52,7 @@ class ModelTest : public testing::Test {
 
   std::shared_ptr<Tiny> backbone_ = std::make_shared<Tiny>();
   Preprocess preprocess_{{10, 20, 30}, {2, 4, 8}};
-  Model model_{preprocess_, backbone_, std::make_shared<Mean>(), std::make_shared<Scores>()};
+  Model model_{preprocess_, backbone_, {std::make_shared<Mean>(), std::make_shared<Scores>()}};
 };
 
 TEST_F(ModelTest, RunsImagesThroughBackboneDecodeHeadAndHead) {
@@ -62,6 +62,17 @@ TEST_F(ModelTest, RunsImagesThroughBackboneDecodeHeadAndHead) {
   EXPECT_EQ(output.scores.sizes(), (std::vector<int64_t>{4, 2}));
   EXPECT_TRUE(torch::equal(output.embeddings, backbone_->conv(images).mean({2, 3})));
   EXPECT_TRUE(torch::equal(output.embeddings, model_.embed(images)));
+}
+
+TEST_F(ModelTest, AuxiliaryBranchesSeeTheSameFeaturesAndAreNamedByTheirPlace) {
+  Model model(preprocess_, backbone_, {std::make_shared<Mean>(), std::make_shared<Scores>()},
+              {{std::make_shared<Mean>(), std::make_shared<Scores>()}});
+  EXPECT_TRUE(model.named_parameters().contains("auxiliary_heads.0.head.weight"));
+  const auto images = torch::rand({4, 3, 6, 6});
+  const auto outputs = model.forward_all(images);
+  ASSERT_EQ(outputs.size(), 2u);
+  EXPECT_TRUE(torch::equal(outputs[0].scores, model.forward(images).scores));
+  EXPECT_TRUE(torch::equal(outputs[1].embeddings, outputs[0].embeddings));
 }
 
 TEST_F(ModelTest, NormalisesBytesPerChannel) {
@@ -124,7 +135,7 @@ TEST_F(ModelTest, LaysConvolutionsOutChannelsLastWithoutChangingThem) {
 TEST_F(ModelTest, OffersThePrototypesOfAHeadThatHasThem) {
   EXPECT_EQ(model_.prototypes(), nullptr);
   const auto nearest = std::make_shared<Nearest>();
-  Model other(preprocess_, backbone_, std::make_shared<Mean>(), nearest);
+  Model other(preprocess_, backbone_, {std::make_shared<Mean>(), nearest});
   EXPECT_EQ(other.prototypes(), nearest.get());
   EXPECT_EQ(&other.head(), nearest.get());
 }

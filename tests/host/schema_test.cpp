@@ -185,6 +185,10 @@ TEST_F(SchemaTest, KnowsComponentsWithTheirOptions) {
   EXPECT_TRUE(accepts("model: {losses: CrossEntropy}\n"));
   EXPECT_TRUE(accepts("model: {losses: [CrossEntropy, {type: CrossEntropy}]}\n"));
   EXPECT_FALSE(accepts("model: {losses: [CrossEntropy, {type: Magic}]}\n"));
+  EXPECT_TRUE(
+      accepts("data: {train: {batch_transforms: {type: RandomChoice, transforms: Mixup}}}\n"));
+  EXPECT_FALSE(accepts("data: {train: {batch_transforms: [{type: Mixup, alpha: 0}]}}\n"));
+  EXPECT_FALSE(accepts("data: {test: {batch_transforms: Mixup}}\n"));
 }
 
 TEST_F(SchemaTest, KnowsOtherNames) {

@@ -158,6 +158,41 @@ TEST(LineChart, CurvesAreToldApartByColourAndByDashes) {
   EXPECT_THAT(first_dashes, SizeIs(5)) << "five curves differ without colours";
 }
 
+TEST(LineChart, LogarithmicAxisCountsPowersOfTen) {
+  LineChart chart{"loss", "lr", {{.name = "c", .style = 0, .points = {}}}, true};
+  for (const double x : {0.0, 1e-6, 1e-4, 1e-2, 1.0, 10.0})
+    chart.curves[0].points.push_back({x, x, x, x});
+  const auto svg = parse_xml(line_chart(chart).html());
+  const auto line = points(select(svg, "polyline")[0]);
+  ASSERT_THAT(line, SizeIs(5)) << "0 has no logarithm";
+  EXPECT_NEAR(line[1].first - line[0].first, line[2].first - line[1].first, 0.011);
+  EXPECT_NEAR(line[4].first - line[3].first, (line[1].first - line[0].first) / 2, 0.011);
+  std::vector<std::string> ticks;
+  for (const auto& text : select(svg, "text", "tick")) {
+    if (text.attributes.at("text-anchor") == "middle") ticks.push_back(text.text);
+  }
+  EXPECT_THAT(ticks, ElementsAre("1e-6", "1e-5", "1e-4", "0.001", "0.01", "0.1", "1", "10"));
+}
+
+TEST(LineChart, ShortLogarithmicAxisHasTicksBetweenThePowersOfTen) {
+  LineChart chart{"loss", "lr", {{.name = "c", .style = 0, .points = {}}}, true};
+  for (const double x : {1.5e-5, 6e-5}) chart.curves[0].points.push_back({x, x, x, x});
+  std::vector<std::string> ticks;
+  for (const auto& text : select(parse_xml(line_chart(chart).html()), "text", "tick")) {
+    if (text.attributes.at("text-anchor") == "middle") ticks.push_back(text.text);
+  }
+  EXPECT_THAT(ticks, ElementsAre("2e-5", "5e-5"));
+}
+
+TEST(SvgFile, IsAChartWithItsOwnTitleAndColours) {
+  const LineChart chart{"lr <b>", "step", {curve(0, {1, 2})}};
+  const auto svg = parse_xml(svg_file(chart));
+  EXPECT_EQ(svg[0].attributes.at("xmlns"), "http://www.w3.org/2000/svg");
+  EXPECT_THAT(texts(svg, "text", "axis-title"), ElementsAre("lr <b>", "step"));
+  EXPECT_THAT(texts(svg, "style"), ElementsAre(testing::HasSubstr(".series-0")));
+  EXPECT_THAT(select(svg, "polyline"), SizeIs(1));
+}
+
 TEST(Legend, ShowsEachNameWithTheLineOfItsCurve) {
   const auto page = parse_xml(legend({"linear", "a <b>"}).html());
   EXPECT_THAT(texts(page, "li"), ElementsAre("linear", "a <b>"));

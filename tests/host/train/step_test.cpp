@@ -25,6 +25,31 @@ struct Mean : DecodeHead {
   int64_t channels() const override { return 3; }
 };
 
+// The numbers that Blending drew.
+std::vector<double> drawn;
+
+// Blends each image with the one at the other end, and labels alike, in a share that it draws.
+struct Blending : BatchTransform {
+  void apply(Batch& batch, Random& random) const override {
+    EXPECT_EQ(batch.images.scalar_type(), torch::kFloat32);
+    drawn.push_back(random.uniform());
+    const double share = 0.5 + drawn.back() / 2;
+    const auto labels = torch::one_hot(batch.labels, 4).to(torch::kFloat32);
+    batch.images = batch.images * share + batch.images.flip(0) * (1 - share);
+    batch.soft_labels = labels * share + labels.flip(0) * (1 - share);
+  }
+};
+
+// Forgets an image.
+struct Losing : BatchTransform {
+  void apply(Batch& batch, Random&) const override { batch.images = batch.images.narrow(0, 1, 2); }
+};
+
+// Makes soft labels of other classes.
+struct Inventing : BatchTransform {
+  void apply(Batch& batch, Random&) const override { batch.soft_labels = torch::ones({6, 5}); }
+};
+
 struct Counting : Head {
   Counting() {
     weight = register_parameter("weight", torch::randn({4, 3}));
@@ -33,7 +58,15 @@ struct Counting : Head {
   torch::Tensor forward(const torch::Tensor& embeddings) override {
     return embeddings.matmul(weight.t());
   }
-  void update(const HeadStep&, Communicator&) override { updates.add_(1); }
+  void add_losses(const HeadStep& step, Losses&) override {
+    if (!step.soft_labels.defined()) return;
+    EXPECT_EQ(step.soft_labels.size(0), step.labels.size(0));
+  }
+  void update(const HeadStep& step, Communicator&) override {
+    updates.add_(1);
+    soft_labels = step.soft_labels;
+  }
+  torch::Tensor soft_labels;  // of the last update
   torch::Tensor weight, updates;
 };
 
@@ -77,6 +110,9 @@ class TrainStepTest : public testing::Test {
     registrar.decode_head<Mean>("Mean", "The mean.");
     registrar.head<Counting>("Counting", "A matrix.");
     registrar.dataset<Drawn>("Drawn", "Black pictures.");
+    registrar.batch_transform<Blending>("Blending", "Blends.");
+    registrar.batch_transform<Losing>("Losing", "Forgets images.");
+    registrar.batch_transform<Inventing>("Inventing", "Makes up classes.");
   }
 
   std::unique_ptr<Experiment> experiment(const std::vector<std::string>& overrides) const {
@@ -143,6 +179,108 @@ TEST_F(TrainStepTest, PartsOfABatchCountByTheirValidLabels) {
   for (size_t i = 1; i < weights.size(); ++i) {
     EXPECT_TRUE(torch::allclose(losses[i], losses[0], 1e-6, 1e-6)) << i;
     EXPECT_TRUE(torch::allclose(weights[i], weights[0], 1e-6, 1e-6)) << i;
+  }
+}
+
+TEST_F(TrainStepTest, PartsOfAMixedBatchHaveTheirSoftLabels) {
+  const auto batch = batch_of({0, 1, 2, 1, 2, 3});
+  std::vector<torch::Tensor> weights, losses;
+  for (const char* parts : {"train.accumulate=1", "train.accumulate=2", "train.accumulate=3"}) {
+    const auto built = experiment({parts, "data.train.batch_transforms=[Blending]"});
+    auto model = built->build_model();
+    auto& head = dynamic_cast<Counting&>(model->head());
+    const auto before = head.weight.detach().clone();
+    TrainStep step(*built, model, torch::kCPU, alone_);
+    losses.push_back(step.run(batch, 0).front().second);
+    weights.push_back(head.weight.detach().clone());
+    EXPECT_EQ(head.soft_labels.sizes(), at::IntArrayRef({6, 4}));
+    const double share = 0.5 + drawn.back() / 2;
+    const auto images = batch.images * share + batch.images.flip(0) * (1 - share);
+    const auto expected =
+        at::cross_entropy_loss(images.mean({2, 3}).matmul(before.t()), head.soft_labels);
+    EXPECT_TRUE(torch::allclose(losses.back(), expected, 1e-5, 1e-6));
+  }
+  for (size_t i = 1; i < weights.size(); ++i) {
+    EXPECT_TRUE(torch::allclose(losses[i], losses[0], 1e-6, 1e-6)) << i;
+    EXPECT_TRUE(torch::allclose(weights[i], weights[0], 1e-6, 1e-6)) << i;
+  }
+}
+
+TEST_F(TrainStepTest, BatchTransformsGetBytesNormalisedAndDrawByTheStep) {
+  const auto built = experiment({"data.train.batch_transforms=[Blending, Blending]"});
+  const auto draws_of = [&](int64_t number) {
+    auto model = built->build_model();
+    TrainStep step(*built, model, torch::kCPU, alone_);
+    auto batch = batch_of({0, 1, 2, 1, 2, 3});
+    batch.images = batch.images.to(torch::kUInt8);
+    drawn.clear();
+    step.run(batch, number);
+    return drawn;
+  };
+  const auto first = draws_of(7);
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_NE(first[0], first[1]);
+  EXPECT_EQ(draws_of(7), first) << "a resumed run";
+  EXPECT_NE(draws_of(8), first);
+}
+
+TEST_F(TrainStepTest, WithoutBatchTransformsThereAreNoSoftLabels) {
+  const auto built = experiment({});
+  auto model = built->build_model();
+  TrainStep step(*built, model, torch::kCPU, alone_);
+  step.run(batch_of({0, 1, 2, 1, 2, 3}), 0);
+  EXPECT_FALSE(dynamic_cast<Counting&>(model->head()).soft_labels.defined());
+}
+
+TEST_F(TrainStepTest, ABatchTransformThatBreaksTheBatchIsNamed) {
+  for (const auto& [name, expected] :
+       {std::pair("Losing",
+                  "a batch transform made images [2, 3, 2, 2] and labels [6] of 6 images"),
+        {"Inventing", "a batch transform made soft labels [6, 5] for 6 images of 4 classes"}}) {
+    const auto built = experiment({std::string("data.train.batch_transforms=") + name});
+    auto model = built->build_model();
+    TrainStep step(*built, model, torch::kCPU, alone_);
+    try {
+      step.run(batch_of({0, 1, 2, 1, 2, 3}), 0);
+      FAIL() << "did not throw";
+    } catch (const c10::Error& error) {
+      EXPECT_NE(std::string(error.what_without_backtrace()).find(expected), std::string::npos)
+          << error.what_without_backtrace();
+    }
+  }
+}
+
+TEST_F(TrainStepTest, TrainsAHeadOfWhichNothingLearnsByGradient) {
+  const auto built = experiment({"train.ema=false"});
+  auto model = built->build_model();
+  auto& head = dynamic_cast<Counting&>(model->head());
+  head.weight.set_requires_grad(false);
+  TrainStep step(*built, model, torch::kCPU, alone_);
+  const auto losses = step.run(batch_of({0, 1, 2, 1, 2, 3}), 0);
+  EXPECT_GT(losses.front().second.item<double>(), 0);
+  EXPECT_EQ(head.updates.item<int64_t>(), 1);
+}
+
+TEST_F(TrainStepTest, AuxiliaryHeadsAddTheirWeightedLossesAndAreUpdated) {
+  const auto batch = batch_of({0, 1, 2, kIgnoredLabel, 2, 3});
+  for (const char* parts : {"train.accumulate=1", "train.accumulate=2"}) {
+    const auto built = experiment(
+        {parts, "model.auxiliary_heads=[{decode_head: Mean, head: Counting, weight: 0.25}]"});
+    auto model = built->build_model();
+    auto& auxiliary = dynamic_cast<Counting&>(model->auxiliary_head(0));
+    const auto before = auxiliary.weight.detach().clone();
+    TrainStep step(*built, model, torch::kCPU, alone_);
+    const auto losses = step.run(batch, 0);
+
+    ASSERT_EQ(losses.size(), 3u);
+    EXPECT_EQ(losses[2].first, "auxiliary_0.CrossEntropy");
+    const auto scores = batch.images.mean({2, 3}).matmul(before.t());
+    const auto expected =
+        at::cross_entropy_loss(scores, batch.labels, {}, at::Reduction::Mean, kIgnoredLabel);
+    EXPECT_TRUE(torch::allclose(losses[2].second, expected / 4, 1e-5, 1e-6)) << parts;
+    EXPECT_TRUE(torch::allclose(losses[0].second, losses[1].second + losses[2].second));
+    EXPECT_FALSE(torch::equal(auxiliary.weight, before));
+    EXPECT_EQ(auxiliary.updates.item<int64_t>(), 1);
   }
 }
 

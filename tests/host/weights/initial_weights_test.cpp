@@ -1,6 +1,7 @@
 #include "host/weights/initial_weights.h"
 
 #include <ATen/ops/upsample_bicubic2d.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -84,6 +85,36 @@ TEST(StartFromWeights, KeepsTheHeadWhereTheClassesAreOthers) {
             "head.fc.bias    of other classes       [1000]           [3]");
   EXPECT_TRUE(model["backbone.conv1.weight"].eq(1).all().item<bool>());
   EXPECT_TRUE(model["head.fc.weight"].eq(0).all().item<bool>());
+}
+
+TEST(StartFromWeights, LeavesOutAuxiliaryHeadsThatTheModelDoesNotHave) {
+  const auto model = tensors_of(kModel, 0);
+  auto shapes = kModel;
+  shapes.emplace_back("auxiliary_heads.0.head.fc.weight", std::vector<int64_t>{3, 2});
+  EXPECT_EQ(start(model, tensors_of(shapes, 1)),
+            "starts from w.pth (PyTorch): 5 of 5 tensors; 1 of an auxiliary head\n"
+            "tensor                                           it is  in the file  in the model\n"
+            "────────────────────────────────  ────────────────────  ───────────  ────────────\n"
+            "auxiliary_heads.0.head.fc.weight  of an auxiliary head       [3, 2]             -");
+  EXPECT_TRUE(all_are(model, 1));
+}
+
+TEST(StartFromWeights, RefusesAnotherNumberOfAuxiliaryHeads) {
+  auto shapes = kModel;
+  shapes.emplace_back("auxiliary_heads.0.head.fc.weight", std::vector<int64_t>{3, 2});
+  const auto model = tensors_of(shapes, 0);
+  shapes.emplace_back("auxiliary_heads.1.head.fc.weight", std::vector<int64_t>{3, 2});
+  EXPECT_THAT(start(model, tensors_of(shapes, 1)), testing::HasSubstr("1 unexpected"));
+  EXPECT_TRUE(all_are(model, 0));
+}
+
+TEST(StartFromWeights, KeepsTheAuxiliaryHeadsWhereTheClassesAreOthers) {
+  auto shapes = kModel;
+  shapes.emplace_back("auxiliary_heads.0.head.fc.weight", std::vector<int64_t>{3, 2});
+  const auto model = tensors_of(shapes, 0);
+  shapes.back().second = {150, 2};
+  EXPECT_THAT(start(model, tensors_of(shapes, 1)), testing::HasSubstr("1 of other classes"));
+  EXPECT_FALSE(all_are(model, 1));
 }
 
 TEST(StartFromWeights, RefusesWhatDiffersAndChangesNothing) {

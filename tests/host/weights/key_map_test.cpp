@@ -1,5 +1,6 @@
 #include "host/weights/key_map.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/nn/functional/fold.h>
 #include <torch/types.h>
@@ -146,8 +147,10 @@ TEST(KeyMaps, KnowsTheNamesOfSwinTransformers) {
                              "layers.0.downsample", "head")},
       {"timm", pairs_of("", "proj", "layers.1.blocks.1.", "attn.", "mlp.fc2", "layers.1.downsample",
                         "head.fc")},
+      {"mmcls", pairs_of("backbone.", "projection", "stages.1.blocks.1.", "attn.w_msa.",
+                         "ffn.layers.1", "stages.0.downsample", "head.fc")},
       {"mmseg", pairs_of("backbone.", "projection", "stages.1.blocks.1.", "attn.w_msa.",
-                         "ffn.layers.1", "stages.0.downsample", "head.fc")}};
+                         "ffn.layers.1", "stages.0.downsample", "decode_head.conv_seg")}};
   for (const auto& [name, tensors] : cases) {
     const auto* form = builtin().find(tensors.first, name);
     ASSERT_TRUE(form) << name;
@@ -160,14 +163,183 @@ TEST(KeyMaps, KnowsTheNamesOfSwinTransformers) {
   }
 }
 
+TEST(KeyMaps, KnowsTheHeadsOfMmsegBehindAnyBackbone) {
+  const std::vector<std::pair<std::string, std::string>> heads = {
+      {"decode_head.conv_seg.bias", "head.fc.bias"},
+      {"decode_head.convs.0.conv.weight", "decode_head.convs.0.conv.weight"},
+      {"decode_head.psp_modules.1.1.bn.running_mean",
+       "decode_head.psp_modules.1.1.bn.running_mean"},
+      {"auxiliary_head.0.conv_seg.bias", "auxiliary_heads.0.head.fc.bias"},
+      {"auxiliary_head.1.convs.0.bn.weight", "auxiliary_heads.1.decode_head.convs.0.bn.weight"}};
+  const std::vector<std::vector<std::pair<std::string, std::string>>> backbones = {
+      {{"backbone.conv1.weight", "backbone.conv1.weight"},
+       {"backbone.layer1.0.conv1.weight", "backbone.layer1.0.conv1.weight"}},
+      {{"backbone.stem.0.weight", "backbone.conv1.0.weight"},
+       {"backbone.stem.7.weight", "backbone.bn1.weight"},
+       {"backbone.layer1.0.conv1.weight", "backbone.layer1.0.conv1.weight"}},
+      {{"backbone.conv1.conv.weight", "backbone.features.0.0.weight"},
+       {"backbone.layer1.0.conv.0.conv.weight", "backbone.features.1.conv.0.0.weight"}},
+      {{"backbone.patch_embed.projection.weight", "backbone.features.0.0.weight"},
+       {"backbone.norm0.weight", "backbone.norm0.weight"},
+       {"backbone.stages.0.blocks.0.attn.w_msa.qkv.weight",
+        "backbone.features.1.0.attn.qkv.weight"}},
+      {{"backbone.conv2.weight", "backbone.conv2.weight"},
+       {"backbone.stage2.0.branches.0.0.conv1.weight",
+        "backbone.stage2.0.branches.0.0.conv1.weight"}},
+      {{"backbone.layers.0.0.projection.weight", "backbone.layers.0.0.projection.weight"},
+       {"backbone.layers.0.1.0.attn.attn.in_proj_weight",
+        "backbone.layers.0.1.0.attn.attn.in_proj_weight"}}};
+  for (const auto& backbone : backbones) {
+    SCOPED_TRACE(backbone.back().first);
+    TensorMap theirs, ours;
+    for (const auto& names : {backbone, heads}) {
+      for (const auto& [there, here] : names) {
+        theirs.insert(there, torch::zeros({1}));
+        ours.insert(here, torch::zeros({1}));
+      }
+    }
+    theirs.insert("decode_head.conv_seg.weight", torch::arange(6).view({2, 3, 1, 1}));
+    ours.insert("head.fc.weight", torch::arange(6).view({2, 3}));
+    const auto* form = builtin().recognise(theirs);
+    ASSERT_TRUE(form);
+    EXPECT_EQ(form->names, Names{"mmseg"});
+    const auto read = to_ours(theirs, *form, "x");
+    EXPECT_THAT(read.tensors.keys(), testing::UnorderedElementsAreArray(ours.keys()));
+    EXPECT_TRUE(torch::equal(read.tensors["head.fc.weight"], ours["head.fc.weight"]));
+    EXPECT_TRUE(read.unknown.empty());
+  }
+}
+
+TEST(KeyMaps, WritesTheHeadsOfMmseg) {
+  TensorMap ours;
+  ours.insert("backbone.conv1.weight", torch::zeros({1}));
+  ours.insert("backbone.layer1.0.conv1.weight", torch::zeros({1}));
+  ours.insert("decode_head.convs.0.conv.weight", torch::zeros({1}));
+  ours.insert("head.fc.weight", torch::arange(6).view({2, 3}));
+  ours.insert("auxiliary_heads.0.head.fc.weight", torch::zeros({2, 3}));
+  const auto* form = builtin().find(ours, "mmseg");
+  ASSERT_TRUE(form);
+  const auto theirs = from_ours(ours, *form, "x");
+  EXPECT_EQ(theirs.tensors.keys(),
+            (Names{"backbone.conv1.weight", "backbone.layer1.0.conv1.weight",
+                   "decode_head.convs.0.conv.weight", "decode_head.conv_seg.weight",
+                   "auxiliary_head.0.conv_seg.weight"}));
+  EXPECT_EQ(theirs.tensors["decode_head.conv_seg.weight"].sizes().vec(),
+            (std::vector<int64_t>{2, 3, 1, 1}));
+}
+
+TEST(KeyMaps, TakesOneAuxiliaryHeadOfMmsegAsTheFirst) {
+  auto theirs = named({"backbone.conv1.weight", "backbone.layer1.0.conv1.weight",
+                       "auxiliary_head.convs.0.bn.bias", "auxiliary_head.conv_seg.bias"});
+  theirs.insert("decode_head.conv_seg.weight", torch::zeros({2, 3, 1, 1}));
+  const auto read = to_ours(theirs, *builtin().recognise(theirs), "x");
+  EXPECT_TRUE(read.unknown.empty());
+  EXPECT_TRUE(read.tensors.contains("auxiliary_heads.0.decode_head.convs.0.bn.bias"));
+  EXPECT_TRUE(read.tensors.contains("auxiliary_heads.0.head.fc.bias"));
+}
+
+TEST(KeyMaps, PacksQueriesKeysAndValues) {
+  const auto packed = torch::arange(24).view({6, 4});
+  const auto first = packed.narrow(0, 0, 2), rest = packed.narrow(0, 2, 4);
+  const OneTable table(
+      "    rows:\n"
+      "      - backbone.in = b via keys_values\n"
+      "      - backbone.in = a via queries\n");
+  const auto maps = table.maps();
+  TensorMap theirs;
+  theirs.insert("b", rest);  // whatever comes first in the file
+  theirs.insert("a", first);
+  const auto* form = maps.recognise(theirs);
+  ASSERT_TRUE(form);
+  const auto ours = to_ours(theirs, *form, "x");
+  EXPECT_EQ(ours.tensors.keys(), Names{"backbone.in"});
+  EXPECT_TRUE(torch::equal(ours.tensors["backbone.in"], packed));
+  const auto back = from_ours(ours.tensors, *form, "x");
+  EXPECT_EQ(back.tensors.size(), 2);
+  EXPECT_TRUE(torch::equal(back.tensors["a"], first));
+  EXPECT_TRUE(torch::equal(back.tensors["b"], rest));
+
+  const auto rejection = [&](const TensorMap& wrong) {
+    return message_of<CheckpointError>([&] { to_ours(wrong, *form, "x.pth"); });
+  };
+  const std::string expected =
+      "x.pth: 'backbone.in' is made of queries, keys and values, which are not all there or do not "
+      "fit each other";
+  EXPECT_EQ(rejection(named({"a"}, first)), expected);
+  EXPECT_EQ(rejection(named({"b"}, rest)), expected);
+  EXPECT_EQ(rejection(named({"a", "b"}, first)), expected);
+  theirs["a"] = torch::zeros({2, 5});
+  EXPECT_EQ(rejection(theirs), expected);
+  EXPECT_NE(message_of<CheckpointError>([&] {
+              from_ours(named({"backbone.in"}, torch::zeros({4, 4})), *form, "x");
+            }),
+            "");
+}
+
+TEST(KeyMaps, KnowsTheNamesOfSegFormersEncoder) {
+  const std::string block = "backbone.layers.1.1.0.";
+  const auto expect = [&](const std::vector<std::pair<std::string, std::string>>& plain,
+                          const std::vector<std::string>& parts, const std::string& of) {
+    TensorMap theirs;
+    std::vector<std::string> ours{block + "attn.attn.in_proj_bias"};
+    for (const auto& [there, here] : plain) {
+      theirs.insert(
+          there, here.ends_with("ffn.layers.0.weight") ? torch::zeros({8, 2}) : torch::zeros({2}));
+      ours.push_back(here);
+    }
+    for (const auto& part : parts) {
+      theirs.insert(part, torch::zeros({part.find("kv") == std::string::npos ? 2 : 4}));
+    }
+    const auto* form = builtin().recognise(theirs);
+    ASSERT_TRUE(form);
+    EXPECT_EQ(form->names, Names{of});
+    const auto read = to_ours(theirs, *form, "x");
+    EXPECT_TRUE(read.unknown.empty());
+    EXPECT_THAT(read.tensors.keys(), testing::IsSupersetOf(ours));
+    EXPECT_EQ(read.tensors[block + "ffn.layers.0.weight"].dim(), 4);
+    const auto back = from_ours(read.tensors, *form, "x");
+    EXPECT_THAT(back.tensors.keys(), testing::UnorderedElementsAreArray(theirs.keys()));
+  };
+  expect({{"patch_embed1.proj.weight", "backbone.layers.0.0.projection.weight"},
+          {"patch_embed4.norm.bias", "backbone.layers.3.0.norm.bias"},
+          {"block2.0.norm1.weight", block + "norm1.weight"},
+          {"block2.0.attn.proj.bias", block + "attn.attn.out_proj.bias"},
+          {"block2.0.attn.sr.weight", block + "attn.sr.weight"},
+          {"block2.0.mlp.fc1.weight", block + "ffn.layers.0.weight"},
+          {"block2.0.mlp.fc1.bias", block + "ffn.layers.0.bias"},
+          {"block2.0.mlp.dwconv.dwconv.weight", block + "ffn.layers.1.weight"},
+          {"norm4.weight", "backbone.layers.3.2.weight"},
+          {"head.bias", "head.fc.bias"}},
+         {"block2.0.attn.kv.bias", "block2.0.attn.q.bias", "block1.0.attn.kv.weight",
+          "block1.0.attn.q.weight"},
+         "nvidia");
+  const std::string encoder = "segformer.encoder.";
+  const auto theirs = encoder + "block.1.0.";
+  expect({{encoder + "patch_embeddings.0.proj.weight", "backbone.layers.0.0.projection.weight"},
+          {encoder + "patch_embeddings.3.layer_norm.bias", "backbone.layers.3.0.norm.bias"},
+          {theirs + "layer_norm_2.weight", block + "norm2.weight"},
+          {theirs + "attention.output.dense.bias", block + "attn.attn.out_proj.bias"},
+          {theirs + "attention.self.layer_norm.weight", block + "attn.norm.weight"},
+          {theirs + "mlp.dense1.weight", block + "ffn.layers.0.weight"},
+          {theirs + "mlp.dense2.bias", block + "ffn.layers.4.bias"},
+          {encoder + "layer_norm.2.bias", "backbone.layers.2.2.bias"},
+          {"classifier.weight", "head.fc.weight"}},
+         {theirs + "attention.self.query.bias", theirs + "attention.self.key.bias",
+          theirs + "attention.self.value.bias", encoder + "block.0.0.attention.self.query.weight",
+          encoder + "block.0.0.attention.self.key.weight",
+          encoder + "block.0.0.attention.self.value.weight"},
+         "huggingface");
+}
+
 TEST(KeyMaps, LeavesOutWhatTheReleasedHeadNeverUses) {
-  const auto theirs = named({"backbone.layer1.0.conv1.weight", "head.prototypes",
-                             "head.convs.0.conv.weight", "head.feat_norm.weight"});
+  const auto theirs =
+      named({"backbone.conv1.weight", "backbone.layer1.0.conv1.weight", "head.prototypes",
+             "head.convs.0.conv.weight", "head.feat_norm.weight"});
   const auto* form = builtin().recognise(theirs);
   ASSERT_TRUE(form);
   const auto read = to_ours(theirs, *form, "x");
-  EXPECT_EQ(read.tensors.keys(),
-            (Names{"backbone.layer1.0.conv1.weight", "head.prototypes", "head.feat_norm.weight"}));
+  EXPECT_EQ(read.tensors.keys(), (Names{"backbone.conv1.weight", "backbone.layer1.0.conv1.weight",
+                                        "head.prototypes", "head.feat_norm.weight"}));
   EXPECT_EQ(read.dropped, Names{"head.convs.0.conv.weight"});
 }
 
@@ -239,8 +411,8 @@ TEST(KeyMaps, RefusesTwoTensorsOfOneName) {
 TEST(KeyMaps, RefusesTablesThatAreWrong) {
   EXPECT_EQ(OneTable("    rows: [\"a\"]\n").rejection(), "'a' is not 'OURS = THEIRS'");
   EXPECT_EQ(OneTable("    rows: [\"a = b via unfolding\"]\n").rejection(),
-            "'via unfolding' is not known; did you mean 'unfold'? (known: scale, unfold, "
-            "window_index, window_index_list)");
+            "'via unfolding' is not known; did you mean 'unfold'? (known: keys, keys_values, "
+            "linear, pixels, queries, scale, unfold, values, window_index, window_index_list)");
   EXPECT_EQ(OneTable("    rows: [\"a.{ = b\"]\n").rejection(),
             "'a.{' is no pattern of names: a { without its }");
   const TemporaryFolder folder;
@@ -252,8 +424,8 @@ TEST(KeyMaps, RefusesTablesThatAreWrong) {
 }
 
 TEST(KeyMaps, ListsAllNames) {
-  EXPECT_EQ(builtin().names(),
-            (Names{"facebook", "microsoft", "mmcls", "mmseg", "timm", "torchvision"}));
+  EXPECT_EQ(builtin().names(), (Names{"facebook", "huggingface", "microsoft", "mmcls", "mmseg",
+                                      "nvidia", "timm", "torchvision"}));
 }
 
 }  // namespace

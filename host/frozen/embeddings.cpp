@@ -1,0 +1,121 @@
+#include "host/frozen/embeddings.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "host/data/sampler.h"
+#include "host/train/autocast.h"
+#include "registry/error.h"
+#include "registry/head.h"
+
+namespace dnc {
+namespace {
+
+/// Some samples of a data set as one of its own.
+class Part final : public Dataset {
+ public:
+  Part(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices)
+      : whole_(std::move(whole)), indices_(std::move(indices)) {}
+
+  int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
+  Sample load(int64_t index) const override {
+    auto sample = whole_->load(at(index));
+    sample.index = index;
+    return sample;
+  }
+  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
+  const ClassInfo& classes() const override { return whole_->classes(); }
+  Task task() const override { return whole_->task(); }
+  std::string name(int64_t index) const override { return whole_->name(at(index)); }
+
+ private:
+  int64_t at(int64_t index) const { return indices_[static_cast<size_t>(index)]; }
+
+  std::shared_ptr<const Dataset> whole_;
+  std::vector<int64_t> indices_;
+};
+
+void check_finite(const torch::Tensor& values, const Batch& batch, const Dataset& dataset) {
+  const auto wrong = values.isfinite().all(1).logical_not();
+  if (!wrong.any().item<bool>()) return;
+  const auto row = wrong.to(torch::kInt).argmax().item<int64_t>();
+  throw DataError(dataset.name(batch.indices[static_cast<size_t>(row)]) +
+                  ": its embedding is not finite; check the weights, model.preprocess and, with "
+                  "train.precision float16, the precision");
+}
+
+}  // namespace
+
+void for_each_embedding(Model& model, Loader& loader, torch::Device device, Precision precision,
+                        const std::function<void(const Embeddings&)>& use,
+                        const Progressed& progressed) {
+  const torch::NoGradGuard no_grad;
+  const bool was_training = model.is_training();
+  model.eval();
+  loader.start(0);
+  int64_t done = 0, samples = 0;
+  while (auto batch = loader.next()) {
+    if (batch->size() > 0) {
+      const auto images = batch->images.to(device, /*non_blocking=*/true);
+      torch::Tensor values;
+      {
+        const Autocast autocast(precision, device);
+        values = model.embed(images);
+      }
+      TORCH_CHECK(values.dim() == 2, "embeddings of images are [N, D], got ", values.sizes());
+      values = values.to(torch::kFloat32);
+      check_finite(values, *batch, loader.dataset());
+      const auto labels = batch->labels.to(device);
+      const auto rows = labels.ne(kIgnoredLabel).nonzero().squeeze(1);
+      samples += rows.size(0);
+      if (rows.size(0) > 0) use({values.index_select(0, rows), labels.index_select(0, rows)});
+    }
+    if (progressed) progressed(++done, loader.batches());
+  }
+  model.train(was_training);
+  if (samples == 0) {
+    throw DataError(loader.bad_samples().empty()
+                        ? loader.dataset().name(0) + ": neither it nor another sample has a label"
+                        : loader.bad_samples().front().reason + "; and no other sample is good");
+  }
+}
+
+Embeddings collect_embeddings(Model& model, Loader& loader, torch::Device device,
+                              Precision precision, const Progressed& progressed) {
+  // Into one block of the final size, so that there never are two copies of all.
+  const auto most = loader.dataset().size();
+  Embeddings all;
+  int64_t count = 0;
+  for_each_embedding(
+      model, loader, device, precision,
+      [&](const Embeddings& batch) {
+        if (!all.values.defined()) {
+          all.values = torch::empty({most, batch.values.size(1)});
+          all.labels = torch::empty({most}, torch::kLong);
+        }
+        const auto size = batch.values.size(0);
+        all.values.narrow(0, count, size).copy_(batch.values);
+        all.labels.narrow(0, count, size).copy_(batch.labels);
+        count += size;
+      },
+      progressed);
+  return {all.values.narrow(0, 0, count), all.labels.narrow(0, 0, count)};
+}
+
+std::shared_ptr<const Dataset> draw_samples(std::shared_ptr<const Dataset> dataset, int64_t count,
+                                            uint64_t seed) {
+  if (dataset->size() <= count) return dataset;
+  Sampler sampler;
+  sampler.size = dataset->size();
+  sampler.shuffle = true;
+  sampler.seed = seed;
+  auto indices = sampler.order(0);
+  indices.resize(static_cast<size_t>(std::max<int64_t>(count, 1)));
+  std::sort(indices.begin(), indices.end());
+  return std::make_shared<Part>(std::move(dataset), std::move(indices));
+}
+
+}  // namespace dnc

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <functional>
+
+#include "host/data/loader.h"
+#include "host/experiment.h"
+#include "host/model.h"
+
+namespace dnc {
+
+/// What a frozen network makes of a part of the data: what its head would get.
+struct Embeddings {
+  torch::Tensor values;  // float32 [N, D]
+  torch::Tensor labels;  // int64 [N], from 0
+};
+
+/// Told after each batch how many are done, and how many there are.
+using Progressed = std::function<void(int64_t done, int64_t all)>;
+
+/// Goes once through what the loader gives, in evaluation mode and without gradients, and hands
+/// over the embeddings of each batch, on the device. Samples without a label are left out. Throws
+/// DataError for an embedding that is not finite, beginning with the name of its sample, and where
+/// no sample is good.
+void for_each_embedding(Model& model, Loader& loader, torch::Device device, Precision precision,
+                        const std::function<void(const Embeddings&)>& use,
+                        const Progressed& progressed = {});
+
+/// All of them together, on the CPU: N x D x 4 bytes.
+Embeddings collect_embeddings(Model& model, Loader& loader, torch::Device device,
+                              Precision precision, const Progressed& progressed = {});
+
+/// `count` samples of a data set, drawn without repetition by the seed, in the order of the set;
+/// the set itself where it has no more.
+std::shared_ptr<const Dataset> draw_samples(std::shared_ptr<const Dataset> dataset, int64_t count,
+                                            uint64_t seed);
+
+}  // namespace dnc

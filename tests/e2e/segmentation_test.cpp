@@ -1,0 +1,100 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/e2e/program.h"
+#include "tests/temporary_folder.h"
+
+namespace dnc {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// A small network for pixels on drawn pictures, with an auxiliary head.
+fs::path write_pixel_config(const fs::path& folder, const std::string& head) {
+  std::ofstream(folder / "pixels.yaml") << R"(device: cpu
+model:
+  backbone: {type: ResNetCifar, depth: 8}
+  decode_head: {type: FCN, num_convs: 1, channels: 16, concat_input: false}
+  head: )" << head << R"(
+  auxiliary_heads:
+    - {decode_head: {type: FCN, num_convs: 1, channels: 8, concat_input: false}, head: Linear}
+data:
+  train:
+    dataset: {type: Synthetic, task: pixels, classes: 4, length: 64, size: 48}
+    transforms: [{type: RandomCrop, size: 32}, {type: RandomFlip}]
+  test:
+    dataset: {type: Synthetic, task: pixels, classes: 4, length: 16, size: 48, split: test}
+    transforms: [{type: Resize, size: 32, resize_labels: false}]
+  batch_size: 16
+  eval_batch_size: 8
+  workers: 1
+optimizer: {type: AdamW, lr: 0.003}
+metrics: [MeanIoU]
+train: {epochs: 4}
+)";
+  return folder / "pixels.yaml";
+}
+
+double mean_iou(const std::vector<std::string>& arguments) {
+  const auto tested = run_program(arguments);
+  EXPECT_EQ(tested.code, 0) << tested.output;
+  return nlohmann::json::parse(tested.output)["figures"]["mIoU"];
+}
+
+TEST(Segmentation, BothHeadsLearnAndAreTestedAtTheSizeOfTheLabels) {
+  for (const std::string head :
+       {"Linear", "{type: DNC, sub_centroids: 3, ppc: 0.01, ppd: 0.001}"}) {
+    const TemporaryFolder folder;
+    const auto config = write_pixel_config(folder.path(), head);
+    const auto run = (folder / "run").string();
+    const auto trained = run_program({"train", config.string(), "-o", run});
+    ASSERT_EQ(trained.code, 0) << trained.output;
+    const double whole = mean_iou({"test", run, "--json"});
+    EXPECT_GT(whole, 0.25) << "chance is about 0.14";
+
+    const double views = mean_iou({"test", run, "--json", "--tta", "flip", "--scales", "0.75,1"});
+    EXPECT_GT(views, 0.25);
+    EXPECT_NE(views, whole);
+    const std::string windows =
+        "model.inference={mode: slide, crop_size: [24, 24], stride: [8, 8]}";
+    const double windowed = mean_iou({"test", run, "--json", "--set", windows});
+    EXPECT_GT(windowed, 0.2);
+    EXPECT_NE(windowed, whole);
+  }
+}
+
+TEST(Segmentation, AHeadForImagesIsRefusedBeforeTraining) {
+  const TemporaryFolder folder;
+  const auto config = write_pixel_config(folder.path(), "Linear");
+  const auto checked =
+      run_program({"check", config.string(), "--set", "model.decode_head=GlobalAveragePooling"});
+  EXPECT_EQ(checked.code, 1);
+  EXPECT_THAT(checked.output, HasSubstr("the data has a label for each pixel"));
+}
+
+TEST(Segmentation, WindowsWithoutASizeAreRefusedBeforeTraining) {
+  const TemporaryFolder folder;
+  const auto config = write_pixel_config(folder.path(), "Linear");
+  const auto checked =
+      run_program({"check", config.string(), "--set", "model.inference={mode: slide}"});
+  EXPECT_EQ(checked.code, 1);
+  EXPECT_THAT(checked.output,
+              HasSubstr("'model.inference.crop_size' must be [height, width] with 'mode: slide'"));
+}
+
+TEST(Segmentation, CheckRunsOneBatchOfEachSplit) {
+  const TemporaryFolder folder;
+  const auto checked =
+      run_program({"check", write_pixel_config(folder.path(), "{type: DNC}").string()});
+  EXPECT_EQ(checked.code, 0) << checked.output;
+  EXPECT_THAT(checked.output, HasSubstr("auxiliary_0.CrossEntropy"));
+  EXPECT_THAT(checked.output, HasSubstr("scores Float [8, 4, 48, 48]"));
+}
+
+}  // namespace
+}  // namespace dnc
