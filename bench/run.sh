@@ -3,7 +3,8 @@
 #
 #   PYTHON=/path/to/python bench/run.sh [threads]
 #
-# PYTHON needs torch and torchvision of tests/golden/requirements.txt.
+# PYTHON needs what bench/requirements.txt names. DNC_TEST_DATA is the folder with photos/, if it is
+# not ../shared/data.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}
@@ -33,7 +34,9 @@ trap 'rm -f "$output"' EXIT
   echo
   section "DNC head" python3 bench/head_peer.py --threads "$threads"
   section "Training step" python3 bench/step_peer.py --threads "$threads"
+  section "Inference" python3 bench/infer_peer.py --threads "$threads"
   section "Loader" python3 bench/loader_peer.py
+  section "Photographs" python3 bench/photos_peer.py
   section "Start" python3 bench/start.py
 } | tee "$output"
 mv "$output" bench/RESULTS.md

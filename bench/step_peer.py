@@ -1,38 +1,32 @@
-"""A step of training beside PyTorch eager: speed, and whether the losses are equal.
+"""A step of training beside PyTorch eager and torch.compile: speed, and equal losses.
 
     python3 bench/step_peer.py [--bench build/release/bench/bench_step] [--threads 1] [--rounds 3]
+        [--networks resnet50 swin_t mobilenet_v2]
 
 Needs torch and torchvision. Runs bench_step and, between its rounds, PyTorch with the same weights,
-images, recipe and number of threads, both channels-last. Prints the best time of each and the ratio
-to ours, and what the DNC head costs beside the linear one; ends with 1 where a loss differs.
+images, recipe and number of threads, both channels-last: networks for CIFAR in batches of 128, and
+what the DNC head costs there beside the linear one; ResNet-50, Swin-T and MobileNetV2 at 224, in
+float32 and in bfloat16 (autocast). Prints ratios and the best time of each; ends with 1 where a
+loss differs.
 """
 import argparse
-import json
 import math
-import os
 import pathlib
-import subprocess
 import sys
+import tempfile
 import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import peer
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/golden"))
 import backbones  # noqa: E402
 
-BATCH = 128
-
-
-def values(seed, shape):
-    """Values in [-1, 1), as in step.cpp."""
-    h = torch.arange(torch.Size(shape).numel()) + seed * 1000003
-    for _ in range(2):
-        h = ((h ^ (h >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
-    h = (h ^ (h >> 16)) >> 8
-    return (h.float() * 2.0**-23 - 1).view(shape)
+CIFAR_BATCH = 128
 
 
 class Classifier(nn.Module):
@@ -46,44 +40,93 @@ class Classifier(nn.Module):
         return self.fc(backbones.stage_maps(self.net, images)[-1].mean((2, 3)))
 
 
-class Peer:
-    def __init__(self, net, channels, size):
-        net = Classifier(net, channels).float().to(memory_format=torch.channels_last)
-        with torch.no_grad():
-            for seed, parameter in enumerate(net.parameters(), start=1):
-                if parameter.dim() > 1:
-                    fan_in = parameter.numel() // parameter.shape[0]
-                    parameter.copy_(values(seed, parameter.shape) * math.sqrt(6 / fan_in))
-        self.net = net.train()
-        images = ((values(0, (BATCH, 3, size, size)) + 1) * 127.5).to(torch.uint8)
-        self.images = images.contiguous(memory_format=torch.channels_last)
-        self.labels = torch.arange(BATCH) % 10
-        self.optimizer = torch.optim.SGD(net.parameters(), 0.01, 0.9, weight_decay=1e-4, fused=True)
+def cifar_network(net, channels):
+    """With the weights that bench_step fills in by itself."""
+    net = Classifier(net, channels).float().to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        for seed, parameter in enumerate(net.parameters(), start=1):
+            if parameter.dim() > 1:
+                fan_in = parameter.numel() // parameter.shape[0]
+                parameter.copy_(peer.values(seed, parameter.shape) * math.sqrt(6 / fan_in))
+    return net
+
+
+class Training:
+    def __init__(self, net, size, batch, precision="float32", compiled=False):
+        self.parameters = list(net.train().parameters())
+        self.net = torch.compile(net) if compiled else net
+        self.precision = precision
+        self.images = peer.images_of(batch, size)
+        self.labels = torch.arange(batch) % 10
+        self.optimizer = torch.optim.SGD(self.parameters, 0.01, 0.9, weight_decay=1e-4, fused=True)
 
     def step(self):
         self.optimizer.zero_grad()
-        loss = F.cross_entropy(self.net(self.images.float().div_(255)), self.labels)
+        images = self.images.float().div_(255)
+        with peer.autocast(self.precision):
+            scores = self.net(images)
+        loss = F.cross_entropy(scores.float(), self.labels)
         loss.backward()
         self.optimizer.step()
         return loss.item()
 
+    def losses(self):
+        """Of the first and the third step."""
+        losses = [self.step() for _ in range(3)]
+        return {"loss_0": losses[0], "loss_2": losses[2]}
+
     def milliseconds(self, seconds):
-        self.step()
         times, end = [], time.perf_counter() + seconds
-        while time.perf_counter() < end or len(times) < 5:
+        while time.perf_counter() < end or len(times) < 3:
             start = time.perf_counter()
             self.step()
             times.append(time.perf_counter() - start)
         return sorted(times)[len(times) // 2] * 1e3
 
 
-def ours(bench, name, threads, seconds):
-    run = subprocess.run(
-        [bench, f"--benchmark_filter=^{name}/", f"--benchmark_min_time={seconds}",
-         "--benchmark_format=json"],
-        check=True, capture_output=True, text=True, env={**os.environ,
-                                                         "OMP_NUM_THREADS": str(threads)})
-    return {each["name"].split("/")[1]: each for each in json.loads(run.stdout)["benchmarks"]}
+def check(name, found, losses, tolerances):
+    """Two steps of a network with batch norms amplify the rounding of the first."""
+    good = True
+    for (key, value), tolerance in zip(losses.items(), tolerances):
+        if abs(found[key] - value) > tolerance * abs(value):
+            print(f"{name}: {key} is {found[key]}, the peer's {value}")
+            good = False
+    return good
+
+
+def run_cifar(name, net, channels, size, arguments):
+    training = Training(cifar_network(net, channels), size, CIFAR_BATCH)
+    losses = training.losses()
+    linear, dnc, eager = [], [], []
+    for _ in range(arguments.rounds):
+        found = peer.ours(arguments.bench, name, arguments.threads, arguments.seconds)
+        linear.append(found["Linear"]["real_time"])
+        dnc.append(found["DNC"]["real_time"])
+        eager.append(training.milliseconds(arguments.seconds))
+    print(f"{name}: {min(eager) / min(linear):.2f}x eager; DNC head "
+          f"{(min(dnc) / min(linear) - 1) * 100:+.1f} % of linear (ours {min(linear):.1f}, DNC "
+          f"{min(dnc):.1f}, eager {min(eager):.1f})")
+    return check(name, found["Linear"], losses, (1e-3, 1e-3))
+
+
+def run_image_network(name, precision, arguments, folder):
+    batch = peer.BATCHES[name]
+    eager = Training(peer.network(name), peer.SIZE, batch, precision)
+    losses = eager.losses()
+    compiled = Training(peer.network(name), peer.SIZE, batch, precision, compiled=True)
+    compiled.losses()
+    best = {}
+    for _ in range(arguments.rounds):
+        found = peer.ours(arguments.bench, f"{name}/{precision}", arguments.threads,
+                          arguments.seconds, folder)[""]
+        times = {"ours": found["real_time"], "eager": eager.milliseconds(arguments.seconds),
+                 "compile": compiled.milliseconds(arguments.seconds)}
+        best = {key: min(value, best.get(key, math.inf)) for key, value in times.items()}
+    print(f"{name}, {precision}, batch {batch}: {best['eager'] / best['ours']:.2f}x eager, "
+          f"{best['compile'] / best['ours']:.2f}x compile ("
+          + ", ".join(f"{key} {value:.0f}" for key, value in best.items()) + ")")
+    first = 1e-4 if precision == "float32" else 1e-2
+    return check(name, found, losses, (first, 2e-2))
 
 
 def main():
@@ -92,30 +135,25 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each in each round")
+    parser.add_argument("--networks", nargs="*", default=[*peer.BATCHES], choices=peer.BATCHES,
+                        help="those at 224; none for CIFAR's alone")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
-    failed = False
-    print(f"{arguments.threads} thread(s), ms a step of {BATCH} images")
-    nets = (("resnet20_28", backbones.ResNetCifar(20, "identity"), 64, 28),
-            ("resnet18_32", backbones.torchvision_net(18, "cifar"), 512, 32))
-    for name, net, channels, size in nets:
-        peer = Peer(net, channels, size)
-        losses = [peer.step() for _ in range(3)]
-        linear, dnc, eager = [], [], []
-        for _ in range(arguments.rounds):
-            found = ours(arguments.bench, name, arguments.threads, arguments.seconds)
-            linear.append(found["Linear"]["real_time"])
-            dnc.append(found["DNC"]["real_time"])
-            eager.append(peer.milliseconds(arguments.seconds))
-        for key, value in (("loss_0", losses[0]), ("loss_2", losses[2])):
-            if abs(found["Linear"][key] - value) > 1e-3 * abs(value):
-                print(f"{name}: {key} is {found['Linear'][key]}, the peer's {value}")
-                failed = True
-        print(f"{name}: ours {min(linear):.1f}, eager {min(eager):.1f} "
-              f"({min(eager) / min(linear):.2f}x); DNC head {min(dnc):.1f} "
-              f"({(min(dnc) / min(linear) - 1) * 100:+.1f} % of linear)")
-    return 1 if failed else 0
+    good = True
+    print(f"{arguments.threads} thread(s), ms a step")
+    for name, net, channels, size in (
+            ("resnet20_28", backbones.ResNetCifar(20, "identity"), 64, 28),
+            ("resnet18_32", backbones.torchvision_net(18, "cifar"), 512, 32)):
+        good &= run_cifar(name, net, channels, size, arguments)
+    if not peer.has_fast_bfloat16():
+        print("this processor has no instructions for bfloat16 (AVX512-BF16, AMX)")
+    with tempfile.TemporaryDirectory() as folder:
+        peer.save_weights(arguments.networks, folder)
+        for name in arguments.networks:
+            for precision in peer.PRECISIONS:
+                good &= run_image_network(name, precision, arguments, folder)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
