@@ -4,11 +4,16 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "host/commands/commands.h"
+#include "host/data/encode_png.h"
+#include "host/files.h"
+#include "host/inference.h"
 #include "host/report/comparison_text.h"
+#include "host/report/label_picture.h"
 #include "host/run.h"
 #include "host/train/evaluate.h"
 #include "registry/communicator.h"
@@ -82,11 +87,27 @@ struct Prediction {
   std::vector<std::pair<std::string, double>> best;  // classes with their probabilities
 };
 
+// The class of each pixel of an image, in the image's own size.
+Image label_image(const torch::Tensor& scores, const Image& image) {
+  const auto labels = resize_scores(scores.to(torch::kFloat32), {image.height(), image.width()})
+                          .argmax(1)
+                          .to(torch::kUInt8)
+                          .cpu()
+                          .contiguous();
+  return {image.height(), image.width(), 1, labels.const_data_ptr<uint8_t>()};
+}
+
+void write_png(const fs::path& path, const Image& image) {
+  const auto bytes = encode_png(image);
+  write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
 struct PredictCommand {
   ModelSource source;
   std::vector<std::string> images;
   std::string format = "table";
   int64_t top_k = 5;
+  std::string out;
 
   int run() {
     const auto files = find_images(images);
@@ -94,28 +115,74 @@ struct PredictCommand {
     auto opened = open_model(program, source, NeededWeights::kModel);
     if (!opened.note.empty()) std::cerr << opened.note << "\n";
     auto& experiment = *opened.experiment;
-    if (experiment.task() != Task::kImages) {
-      throw ConfigError(source.path + ": is a model for pixels; predict is for images");
-    }
+    const bool pixels = experiment.task() == Task::kPixels;
+    check_out(files, pixels, experiment.classes());
     const auto& classes = experiment.classes();
     Split split{"predict", std::make_shared<Files>(files, program.images(), classes),
                 experiment.test_transforms()};
     SingleProcess alone;
     auto options = experiment.options().data;
     options.max_bad_samples = static_cast<int64_t>(files.size());
+    if (pixels) options.eval_batch_size = 1;  // images of any size
     auto loader = evaluation_loader(split, options, 0, alone);
     const auto count = std::min(top_k, classes.size());
     if (format == "csv") std::cout << csv_header(count);
-    for_each_batch(*opened.model, *loader, experiment.device(),
-                   experiment.options().train.precision,
-                   [&](const Batch& batch, const Model::Output& output) {
-                     const auto shares = output.scores.to(torch::kFloat32).softmax(1);
-                     const auto [values, indices] = shares.topk(count, 1);
-                     print(batch, values.cpu(), indices.cpu(), files, classes);
-                   });
+    Views views;
+    views.inference = experiment.options().model.inference;
+    for_each_batch(
+        *opened.model, *loader, experiment.device(), experiment.options().train.precision,
+        [&](const Batch& batch, const Model::Output& output) {
+          const auto shares =
+              pixels ? write_pictures(files[static_cast<size_t>(batch.indices.front())],
+                                      program.images(), output.scores, classes)
+                     : output.scores.to(torch::kFloat32).softmax(1);
+          const auto [values, indices] = shares.topk(count, 1);
+          print(batch, values.cpu(), indices.cpu(), files, classes);
+        },
+        views);
     std::cout << std::flush;
     for (const auto& bad : loader->bad_samples()) std::cerr << "error: " << bad.reason << "\n";
     return loader->bad_samples().empty() ? 0 : 1;
+  }
+
+  // Before anything is computed.
+  void check_out(const std::vector<std::string>& files, bool pixels,
+                 const ClassInfo& classes) const {
+    if (pixels == out.empty()) {
+      throw Error(pixels
+                      ? "--out: is missing; it is the folder for the pictures of a model of pixels"
+                      : "--out: is for models of pixels, " + source.path + " is for images");
+    }
+    if (!pixels) return;
+    if (classes.size() > 255) throw Error(source.path + ": label images have at most 255 classes");
+    std::map<std::string, std::string> owners;
+    for (const auto& file : files) {
+      const auto [same, is_new] = owners.try_emplace(fs::path(file).stem().string(), file);
+      if (!is_new) {
+        throw DataError(file + ": has the name of " + same->second +
+                        ", and their pictures would overwrite each other; predict them apart");
+      }
+    }
+    create_folder(out);
+  }
+
+  // NAME_labels.png (class ids), NAME_overlay.png and NAME_both.png (the image, the overlay and the
+  // colours) of one image; returns the share of the pixels that each class has, [1, classes].
+  torch::Tensor write_pictures(const std::string& file, const ImageReader& reader,
+                               const torch::Tensor& scores, const ClassInfo& classes) const {
+    const auto image = reader.open(file);
+    const auto labels = label_image(scores, image);
+    const auto colours = report::colour_labels(labels, report::palette_of(classes));
+    const auto overlay = report::blend(image, colours, 0.5);
+    const auto stem = (fs::path(out) / fs::path(file).stem()).string();
+    write_png(stem + "_labels.png", labels);
+    write_png(stem + "_overlay.png", overlay);
+    write_png(stem + "_both.png", report::side_by_side({image, overlay, colours}));
+
+    auto shares = torch::zeros({1, classes.size()});
+    auto counts = shares.accessor<float, 2>();
+    for (int64_t i = 0; i < labels.size(); ++i) counts[0][labels.pixels()[i]] += 1;
+    return shares / static_cast<double>(labels.size());
   }
 
   static std::string csv_header(int64_t count) {
@@ -169,7 +236,7 @@ struct PredictCommand {
 
 void add_predict(CLI::App& app, Action& action) {
   auto command = std::make_shared<PredictCommand>();
-  auto* sub = app.add_subcommand("predict", "Classify image files");
+  auto* sub = app.add_subcommand("predict", "Classify image files, or each of their pixels");
   add_model_source(*sub, command->source);
   sub->add_option("images", command->images, "Image files, or folders of them")
       ->required()
@@ -180,8 +247,14 @@ void add_predict(CLI::App& app, Action& action) {
   sub->add_option("-k,--top-k", command->top_k, "Classes for each image")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  sub->add_option(
+         "-o,--out", command->out,
+         "Folder for the pictures of a model of pixels: NAME_labels.png, NAME_overlay.png, "
+         "NAME_both.png; what is printed are shares of the pixels")
+      ->type_name("DIR");
   sub->footer(
       example("  dnc-host predict runs/resnet8_dnc photos/ --format csv --top-k 3\n"
+              "  dnc-host predict runs/fcn_dnc street.jpg --out pictures\n"
               "  dnc-host predict configs/imagenet/resnet50_linear.yaml photos/ --weights "
               "resnet50.pth --classes imagenet.txt\n"
               "A file that cannot be read is named on standard error; the others are "

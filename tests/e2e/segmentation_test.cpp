@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "host/data/image_decoder.h"
 #include "tests/e2e/program.h"
 #include "tests/temporary_folder.h"
 
@@ -66,6 +68,49 @@ TEST(Segmentation, BothHeadsLearnAndAreTestedAtTheSizeOfTheLabels) {
     EXPECT_GT(windowed, 0.2);
     EXPECT_NE(windowed, whole);
   }
+}
+
+TEST(Segmentation, PredictWritesPicturesOfAnImagesOwnSize) {
+  const TemporaryFolder folder;
+  const auto run = (folder / "run").string();
+  const auto trained =
+      run_program({"train", write_pixel_config(folder.path(), "{type: DNC}").string(), "-o", run,
+                   "--set", "train={steps: 2}"});
+  ASSERT_EQ(trained.code, 0) << trained.output;
+  const auto picture = (folder / "street.ppm").string();
+  {
+    std::ofstream file(picture, std::ios::binary);
+    file << "P6 50 37 255\n";
+    for (int i = 0; i < 50 * 37 * 3; ++i) file.put(static_cast<char>(i * 7 % 256));
+  }
+  const auto out = (folder / "pictures").string();
+  const auto predicted =
+      run_program({"predict", run, picture, "--out", out, "--format", "jsonl", "-k", "4"});
+  ASSERT_EQ(predicted.code, 0) << predicted.output;
+  const auto shares = nlohmann::json::parse(predicted.output)["predictions"];
+  double sum = 0;
+  for (const auto& each : shares) sum += each["score"].get<double>();
+  EXPECT_NEAR(sum, 1, 1e-6);
+
+  const ImageDecoder decoder;
+  const auto labels = decoder.open_labels(out + "/street_labels.png");
+  EXPECT_EQ(labels.height(), 37);
+  EXPECT_EQ(labels.width(), 50);
+  std::map<int, double> counted;
+  for (int64_t i = 0; i < labels.size(); ++i) counted[labels.pixels()[i]] += 1.0 / (37 * 50);
+  for (const auto& each : shares) {
+    const auto name = each["class"].get<std::string>();
+    EXPECT_NEAR(counted[name.back() - '0'], each["score"].get<double>(), 1e-6) << name;
+  }
+  EXPECT_EQ(decoder.open(out + "/street_overlay.png").width(), 50);
+  EXPECT_EQ(decoder.open(out + "/street_both.png").width(), 3 * 50 + 2 * 4);
+
+  const auto without = run_program({"predict", run, picture});
+  EXPECT_EQ(without.code, 1);
+  EXPECT_THAT(without.output, HasSubstr("--out: is missing"));
+  const auto same = run_program({"predict", run, picture, picture, "--out", out});
+  EXPECT_EQ(same.code, 1);
+  EXPECT_THAT(same.output, HasSubstr("their pictures would overwrite each other"));
 }
 
 TEST(Segmentation, AHeadForImagesIsRefusedBeforeTraining) {
