@@ -18,6 +18,7 @@
 #include "host/program.h"
 #include "host/report/contact_sheet.h"
 #include "host/report/format.h"
+#include "host/report/label_picture.h"
 #include "registry/error.h"
 #include "registry/head.h"
 #include "registry/random.h"
@@ -39,17 +40,8 @@ struct Shown {
 Image with_labels(Image picture, const Sample& sample, const ClassInfo& classes) {
   const auto& labels = sample.labels;
   if (labels.height() != picture.height() || labels.width() != picture.width()) return picture;
-  if (classes.palette.empty() || labels.empty()) return picture;
-  picture = picture.to_channels(3);
-  for (int64_t i = 0; i < labels.size(); ++i) {
-    const auto label = static_cast<size_t>(labels.pixels()[i]);
-    if (label >= classes.palette.size()) continue;
-    for (size_t c = 0; c < 3; ++c) {
-      auto& value = picture.pixels()[static_cast<size_t>(3 * i) + c];
-      value = static_cast<uint8_t>((value + classes.palette[label][c]) / 2);
-    }
-  }
-  return picture;
+  if (labels.empty()) return picture;
+  return report::overlay(picture, labels, report::palette_of(classes));
 }
 
 // As the loader does it, with a look after each step.

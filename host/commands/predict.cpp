@@ -172,12 +172,13 @@ struct PredictCommand {
                                const torch::Tensor& scores, const ClassInfo& classes) const {
     const auto image = reader.open(file);
     const auto labels = label_image(scores, image);
-    const auto colours = report::colour_labels(labels, report::palette_of(classes));
-    const auto overlay = report::blend(image, colours, 0.5);
+    const auto palette = report::palette_of(classes);
+    const auto overlay = report::overlay(image, labels, palette);
     const auto stem = (fs::path(out) / fs::path(file).stem()).string();
     write_png(stem + "_labels.png", labels);
     write_png(stem + "_overlay.png", overlay);
-    write_png(stem + "_both.png", report::side_by_side({image, overlay, colours}));
+    write_png(stem + "_both.png",
+              report::side_by_side({image, overlay, report::colour_labels(labels, palette)}));
 
     auto shares = torch::zeros({1, classes.size()});
     auto counts = shares.accessor<float, 2>();

@@ -42,17 +42,16 @@ Image colour_labels(const Image& labels, const Palette& palette) {
   return colours;
 }
 
-Image blend(const Image& under, const Image& over, double share) {
-  if (under.height() != over.height() || under.width() != over.width() || under.channels() != 3 ||
-      over.channels() != 3) {
-    throw std::invalid_argument("blend: expected two RGB images of one size");
+Image overlay(const Image& image, const Image& labels, const Palette& palette) {
+  if (labels.height() != image.height() || labels.width() != image.width()) {
+    throw std::invalid_argument("overlay: expected labels of the image's size");
   }
-  Image mixed(under.height(), under.width(), 3);
-  const auto* a = under.pixels();
-  const auto* b = over.pixels();
+  Image mixed = image.to_channels(3);
+  const auto* id = labels.pixels();
   auto* out = mixed.pixels();
-  for (int64_t i = 0; i < mixed.size(); ++i) {
-    out[i] = static_cast<uint8_t>(std::lround((1 - share) * a[i] + share * b[i]));
+  for (int64_t i = 0; i < labels.size(); ++i, out += 3) {
+    if (id[i] >= palette.size()) continue;
+    for (size_t c = 0; c < 3; ++c) out[c] = static_cast<uint8_t>((out[c] + palette[id[i]][c]) / 2);
   }
   return mixed;
 }

@@ -17,8 +17,9 @@ Palette palette_of(const ClassInfo& classes);
 /// Class ids, one channel, as colours; ids beyond the palette (255, ignored) are black.
 Image colour_labels(const Image& labels, const Palette& palette);
 
-/// Both images, RGB and of one size, mixed: `share` of `over` and the rest of `under`.
-Image blend(const Image& under, const Image& over, double share);
+/// An image with the colours of its pixels' classes, half and half; pixels of ids beyond the
+/// palette stay as they are. Throws std::invalid_argument for labels of another size.
+Image overlay(const Image& image, const Image& labels, const Palette& palette);
 
 /// RGB images of one height, from left to right, with a white gap of 4 pixels between.
 Image side_by_side(const std::vector<Image>& images);

@@ -31,12 +31,15 @@ TEST(LabelPicture, AnIdBecomesItsColourAndAnIgnoredOneBlack) {
   EXPECT_EQ(bytes_of(colours), (std::vector<uint8_t>{40, 50, 60, 0, 0, 0, 10, 20, 30}));
 }
 
-TEST(LabelPicture, BlendsByTheShare) {
-  const uint8_t dark[] = {0, 100, 200};
-  const uint8_t light[] = {100, 100, 255};
-  EXPECT_EQ(bytes_of(blend(Image(1, 1, 3, dark), Image(1, 1, 3, light), 0.25)),
-            (std::vector<uint8_t>{25, 100, 214}));
-  EXPECT_THROW(blend(Image(1, 1, 3), Image(1, 2, 3), 0.5), std::invalid_argument);
+TEST(LabelPicture, AnOverlayIsHalfOfEachAndLeavesIgnoredPixelsAlone) {
+  const uint8_t pixels[] = {0, 100, 201, 7, 8, 9};
+  const uint8_t ids[] = {1, 255};
+  const auto mixed = overlay(Image(1, 2, 3, pixels), Image(1, 2, 1, ids), {{}, {100, 100, 255}});
+  EXPECT_EQ(bytes_of(mixed), (std::vector<uint8_t>{50, 100, 228, 7, 8, 9}));
+  const uint8_t gray[] = {40};
+  EXPECT_EQ(bytes_of(overlay(Image(1, 1, 1, gray), Image(1, 1, 1), {{20, 40, 60}})),
+            (std::vector<uint8_t>{30, 40, 50}));
+  EXPECT_THROW(overlay(Image(1, 1, 3), Image(1, 2, 1), {}), std::invalid_argument);
 }
 
 TEST(LabelPicture, StandsImagesBesideEachOtherWithAGap) {
