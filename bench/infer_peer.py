@@ -62,9 +62,13 @@ def run(name, precision, count, arguments, folder):
         nets["frozen"] = frozen(net, images)
     peers = {key: Inference(each, images, precision) for key, each in nets.items()}
     scores = peers["eager"].scores()
-    for each in peers.values():
-        each.scores()  # compiles it
-        each.scores()
+    for key, each in list(peers.items()):
+        try:
+            each.scores()  # compiles it
+            each.scores()
+        except RuntimeError as error:  # torch.compile writes C++ that not every compiler takes
+            print(f"{name}, {precision}, {count} image(s): {key} fails with {type(error).__name__}")
+            del peers[key]
     best = {}
     for _ in range(arguments.rounds):
         found = peer.ours(arguments.bench, f"{name}/{precision}/{count}", arguments.threads,
