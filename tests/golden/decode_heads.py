@@ -47,16 +47,16 @@ class Separable(nn.Module):
 
 class Fcn(nn.Module):
     def __init__(self, inputs=CHANNELS[-1], convs=2, kernel=3, concat=True, dilation=1, norm="bn",
-                 resize_concat=False):
+                 resize_concat=False, channels=D):
         super().__init__()
         self.resize_concat = resize_concat
         if resize_concat:
             inputs = sum(CHANNELS)
-        layers = [ConvModule(inputs if i == 0 else D, D, kernel, dilation, norm=norm)
+        layers = [ConvModule(inputs if i == 0 else channels, channels, kernel, dilation, norm=norm)
                   for i in range(convs)]
         self.convs = nn.Sequential(*layers)
         if concat:
-            self.conv_cat = ConvModule(inputs + D, D, kernel, norm=norm)
+            self.conv_cat = ConvModule(inputs + channels, channels, kernel, norm=norm)
 
     def forward(self, maps):
         x = maps[-1]
@@ -66,9 +66,20 @@ class Fcn(nn.Module):
         return self.conv_cat(torch.cat([x, y], 1)) if hasattr(self, "conv_cat") else y
 
 
+class ProjectedFcn(Fcn):
+    """With ProtoSeg's projection behind it, into 6 channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.projection = nn.Sequential(ConvModule(D, D), nn.Conv2d(D, 6, 1))
+
+    def forward(self, maps):
+        return self.projection(super().forward(maps))
+
+
 class PyramidPooling(nn.ModuleList):
-    def __init__(self, inputs, scales, align_corners):
-        super().__init__(nn.Sequential(nn.AdaptiveAvgPool2d(s), ConvModule(inputs, D))
+    def __init__(self, inputs, scales, align_corners, channels=D):
+        super().__init__(nn.Sequential(nn.AdaptiveAvgPool2d(s), ConvModule(inputs, channels))
                          for s in scales)
         self.align_corners = align_corners
 
@@ -126,14 +137,14 @@ class SeparableAspp(Aspp):
 
 
 class UPer(nn.Module):
-    def __init__(self, scales=(1, 2, 3, 6), align_corners=False):
+    def __init__(self, scales=(1, 2, 3, 6), align_corners=False, inputs=CHANNELS, channels=D):
         super().__init__()
         self.align_corners = align_corners
-        self.psp_modules = PyramidPooling(CHANNELS[-1], scales, align_corners)
-        self.bottleneck = ConvModule(CHANNELS[-1] + len(scales) * D, D, 3)
-        self.lateral_convs = nn.ModuleList(ConvModule(c, D) for c in CHANNELS[:-1])
-        self.fpn_convs = nn.ModuleList(ConvModule(D, D, 3) for _ in CHANNELS[:-1])
-        self.fpn_bottleneck = ConvModule(len(CHANNELS) * D, D, 3)
+        self.psp_modules = PyramidPooling(inputs[-1], scales, align_corners, channels)
+        self.bottleneck = ConvModule(inputs[-1] + len(scales) * channels, channels, 3)
+        self.lateral_convs = nn.ModuleList(ConvModule(c, channels) for c in inputs[:-1])
+        self.fpn_convs = nn.ModuleList(ConvModule(channels, channels, 3) for _ in inputs[:-1])
+        self.fpn_bottleneck = ConvModule(len(inputs) * channels, channels, 3)
 
     def forward(self, maps):
         levels = [conv(x) for conv, x in zip(self.lateral_convs, maps)]
@@ -217,6 +228,7 @@ def main():
     run(golden, "fcn", Fcn())
     run(golden, "fcn_kernel", Fcn(convs=3, kernel=5, dilation=2))
     run(golden, "fcn_group", Fcn(norm="gn"))
+    run(golden, "fcn_projection", ProjectedFcn())
     run(golden, "fcn_resize_concat", Fcn(convs=1, kernel=1, concat=False, resize_concat=True))
     run(golden, "psp", Psp())
     run(golden, "psp_align", Psp(scales=(1, 3), align_corners=True))

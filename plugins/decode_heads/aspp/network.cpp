@@ -82,11 +82,11 @@ torch::Tensor Aspp::forward(const Features& features) {
   auto parts = dilated(map);
   if (!project_) {
     parts.insert(parts.begin(), pooled(map));
-    return drop(bottleneck_->forward(at::cat(parts, 1)));
+    return embed(bottleneck_->forward(at::cat(parts, 1)));
   }
   parts.push_back(pooled(map));
   const auto x = at::dropout(project_->forward(at::cat(parts, 1)), project_dropout_, is_training());
-  return drop(bottleneck_->forward(x));
+  return embed(bottleneck_->forward(x));
 }
 
 void DepthwiseSeparableAspp::Options::fields(Fields& f) {
@@ -134,7 +134,7 @@ torch::Tensor DepthwiseSeparableAspp::forward(const Features& features) {
     const auto fine = c1_bottleneck_->forward(features.front());
     x = at::cat({resize(x, fine), fine}, 1);
   }
-  return drop(second_mix_->forward(first_mix_->forward(x)));
+  return embed(second_mix_->forward(first_mix_->forward(x)));
 }
 
 }  // namespace dnc

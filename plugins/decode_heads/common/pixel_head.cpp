@@ -34,6 +34,7 @@ void PixelHeadOptions::fields(Fields& f) {
   f("align_corners", align_corners,
     "Maps are resized so that the centres of their corner pixels stay where they are.");
   f.group("norm", norm, "What follows each convolution.").alias("norm_cfg");
+  f.group("projection", projection, "1x1 convolutions at the end, into the space of the classes.");
 }
 
 void OneMapHeadOptions::fields(Fields& f) {
@@ -59,6 +60,15 @@ PixelHead::PixelHead(const PixelHeadOptions& options, const Context& context, Ta
   }
   index_ = indices(context.features, takes == Takes::kSeveralMaps);
   for (const auto index : index_) in_channels_.push_back(context.features[index].channels);
+  if (options.projection.layers > 0) {
+    projection_ = register_module(
+        "projection",
+        std::make_shared<Projection>(options.channels, options.projection, options.norm));
+  } else if (options.projection.channels > 0) {
+    throw OptionError("projection.channels",
+                      "has no use with projection.layers: 0; the channels of the embeddings are "
+                      "`channels` then");
+  }
   if (options.in_channels.empty() || options.in_channels == in_channels_) return;
   throw OptionError("in_channels", "is " + text_of(options.in_channels) +
                                        ", but the backbone's maps have " + text_of(in_channels_) +
@@ -127,9 +137,10 @@ torch::Tensor PixelHead::resize(const torch::Tensor& x, const torch::Tensor& tar
   return resize_to(x, target, options_.align_corners);
 }
 
-torch::Tensor PixelHead::drop(const torch::Tensor& embeddings) const {
-  if (options_.dropout == 0 || !is_training()) return embeddings;
-  return at::feature_dropout(embeddings, options_.dropout, /*train=*/true);
+torch::Tensor PixelHead::embed(const torch::Tensor& x) const {
+  const bool drops = options_.dropout > 0 && is_training();
+  const auto kept = drops ? at::feature_dropout(x, options_.dropout, /*train=*/true) : x;
+  return projection_ ? projection_->forward(kept) : kept;
 }
 
 }  // namespace dnc

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "plugins/backbones/common/norm.h"
+#include "plugins/decode_heads/common/projection.h"
 #include "registry/context.h"
 #include "registry/decode_head.h"
 #include "registry/fields.h"
@@ -18,6 +20,7 @@ struct PixelHeadOptions {
   double dropout = 0.1;
   bool align_corners = false;
   NormOptions norm;
+  ProjectionOptions projection;
   void fields(Fields& f);
 };
 
@@ -31,12 +34,14 @@ struct OneMapHeadOptions : PixelHeadOptions {
   void fields(Fields& f);
 };
 
-/// What all decode heads for pixels do: they take some of the backbone's maps, and drop channels of
-/// the embeddings in training (mmseg has this dropout before its classifier, `conv_seg`, which is
-/// the Linear head here).
+/// What all decode heads for pixels do: they take some of the backbone's maps, drop channels in
+/// training (mmseg has this dropout before its classifier, `conv_seg`, which is the Linear head
+/// here), and project what is left where they are told to.
 class PixelHead : public DecodeHead {
  public:
-  int64_t channels() const override { return options_.channels; }
+  int64_t channels() const override {
+    return projection_ ? projection_->channels() : options_.channels;
+  }
 
  protected:
   enum class Takes { kOneMap, kSeveralMaps };
@@ -58,8 +63,9 @@ class PixelHead : public DecodeHead {
   /// The map that in_index names, or those that it names as one.
   torch::Tensor select_one(const Features& features) const;
   torch::Tensor resize(const torch::Tensor& x, const torch::Tensor& target) const;
-  /// The embeddings, without some of their channels in training.
-  torch::Tensor drop(const torch::Tensor& embeddings) const;
+  /// The embeddings of what the decode head has made of its maps, [N, `channels`, H, W]: without
+  /// some of the channels in training, and projected.
+  torch::Tensor embed(const torch::Tensor& x) const;
   const NormOptions& norm() const { return options_.norm; }
 
  private:
@@ -68,6 +74,7 @@ class PixelHead : public DecodeHead {
   PixelHeadOptions options_;
   std::vector<size_t> index_;  // in the backbone's maps
   std::vector<int64_t> in_channels_;
+  std::shared_ptr<Projection> projection_;  // or null
 };
 
 }  // namespace dnc

@@ -47,7 +47,7 @@ torch::Tensor Fcn::forward(const Features& features) {
   auto x = map;
   for (const auto& conv : convs_) x = conv->forward(x);
   if (conv_cat_) x = conv_cat_->forward(at::cat({map, x}, 1));
-  return drop(x);
+  return embed(x);
 }
 
 }  // namespace dnc

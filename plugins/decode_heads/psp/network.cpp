@@ -23,7 +23,7 @@ Psp::Psp(const Options& options, const Context& context)
 }
 
 torch::Tensor Psp::forward(const Features& features) {
-  return drop(bottleneck_->forward(pooling_->forward(select_one(features))));
+  return embed(bottleneck_->forward(pooling_->forward(select_one(features))));
 }
 
 }  // namespace dnc

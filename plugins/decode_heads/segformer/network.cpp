@@ -44,7 +44,7 @@ torch::Tensor Segformer::forward(const Features& features) {
                ? resize(mixed, sum)
                : at::upsample_nearest2d(mixed, {sum.size(2), sum.size(3)});
   }
-  return drop(fusion_conv_->activate(sum));
+  return embed(fusion_conv_->activate(sum));
 }
 
 }  // namespace dnc

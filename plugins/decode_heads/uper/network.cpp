@@ -51,7 +51,7 @@ torch::Tensor UPer::forward(const Features& features) {
     levels[i] = fpn_convs_[i]->forward(above);
   }
   for (auto& level : levels) level = resize(level, levels.front());
-  return drop(fpn_bottleneck_->forward(at::cat(levels, 1)));
+  return embed(fpn_bottleneck_->forward(at::cat(levels, 1)));
 }
 
 }  // namespace dnc

@@ -6,8 +6,11 @@
 
 #include <limits>
 
+#include "plugins/heads/dnc/contrast.h"
 #include "plugins/heads/dnc/nearest.h"
+#include "plugins/heads/dnc/sampling.h"
 #include "plugins/heads/dnc/sinkhorn.h"
+#include "plugins/heads/dnc/unit_rows.h"
 #include "registry/error.h"
 
 namespace dnc {
@@ -26,6 +29,11 @@ class NoAutocast {
 
 torch::Tensor unit(const torch::Tensor& x) {
   return x / at::linalg_vector_norm(x, 2, -1, /*keepdim=*/true).clamp_min(1e-12);
+}
+
+/// [N, ..., D] as [N, P, D], without a copy where the pixels lie behind each other.
+torch::Tensor rows_of(const torch::Tensor& x) {
+  return x.dim() == 2 ? x.unsqueeze(0) : x.flatten(1, -2);
 }
 
 /// Labels [N, ...] to the size of embeddings [N, D, ...] by the nearest, as rows [R].
@@ -73,6 +81,10 @@ void DncHead::Options::fields(Fields& f) {
     "Samples remembered per class, which take part in the division. Useful where a batch has fewer "
     "than about 4 K samples of a class; takes classes x memory x D x 4 bytes.")
       .at_least(0);
+  f("samples_per_class", samples_per_class,
+    "At most so many samples or pixels of a class and step, picked at random, take part in the "
+    "update, ppc and ppd; 0 for all. Useful for pixels, of which a batch has many.")
+      .at_least(0);
   f.choice("samples", samples, {{"all", Samples::kAll}, {"correct", Samples::kCorrect}},
            "Which samples move the sub-centroids: all, or the correctly classified ones.");
   f.choice(
@@ -101,7 +113,8 @@ void DncHead::Options::fields(Fields& f) {
       .at_least(0);
 }
 
-DncHead::DncHead(const Options& options, const Context& context) : options_(options) {
+DncHead::DncHead(const Options& options, const Context& context)
+    : options_(options), seed_(context.seed) {
   const int64_t C = context.classes.size(), K = options.sub_centroids, D = context.channels;
   TORCH_CHECK(C > 0 && D > 0, "DNC: ", D, " channels to ", C, " classes");
   if (options.memory > 0 && options.assignment != Assignment::kSinkhorn) {
@@ -141,8 +154,9 @@ torch::Tensor DncHead::inputs(const torch::Tensor& embeddings) {
 
 torch::Tensor DncHead::forward(const torch::Tensor& embeddings) {
   const NoAutocast no_autocast;
-  const auto cosines = nearest_cosine(inputs(embeddings), prototypes_);
-  return (mask_norm_ ? mask_norm_(cosines) : cosines / options_.temperature).movedim(-1, 1);
+  const double factor = mask_norm_ ? 1 : 1 / options_.temperature;
+  const auto scores = nearest_cosine(inputs(embeddings), prototypes_, factor);
+  return (mask_norm_ ? mask_norm_(scores) : scores).movedim(-1, 1);
 }
 
 torch::Tensor DncHead::project(const torch::Tensor& embeddings) {
@@ -150,44 +164,77 @@ torch::Tensor DncHead::project(const torch::Tensor& embeddings) {
   return unit(inputs(embeddings)).flatten(0, -2);
 }
 
-/// All samples with a label that counts and a finite embedding; the points have their graph, but
-/// see Batch.
-DncHead::Batch DncHead::batch(const HeadStep& step) {
-  const auto x = inputs(step.embeddings).flatten(0, -2);
-  const auto length = at::linalg_vector_norm(x, 2, 1, /*keepdim=*/true);
+/// Of each sample or pixel of the step, int64 [R]; negative where it does not count.
+torch::Tensor DncHead::labels(const HeadStep& step) const {
   const bool skip = options_.mixed == Mixed::kSkip && step.soft_labels.defined();
-  auto labels = labels_of_rows(
+  const auto labels = labels_of_rows(
       skip ? step.labels.masked_fill(is_mixed(step.soft_labels), kIgnoredLabel) : step.labels,
       step.embeddings);
-  const auto refused = labels.ge(0).logical_and(length.squeeze(1).isfinite().logical_not());
-  labels = labels.masked_fill(refused, kRefused);
-  const auto points = x.div(length.clamp_min(1e-12)).masked_fill_(labels.lt(0).unsqueeze(1), 0);
-  return {points, labels};
+  const auto finite = finite_rows(rows_of(step.embeddings.detach().movedim(1, -1)));
+  const auto refused = labels.ge(0).logical_and_(finite.logical_not());
+  return labels.masked_fill(refused, kRefused).contiguous();
+}
+
+/// Some of the samples where options say so, else all; without their points.
+DncHead::Batch DncHead::pick(const torch::Tensor& labels, const HeadStep& step, Use use) const {
+  if (options_.samples_per_class == 0) return {{}, labels, {}};
+  const uint64_t draw = 2 * static_cast<uint64_t>(step.step) + static_cast<uint64_t>(use);
+  const auto places = pick_of_each_class(labels, prototypes_.size(0), options_.samples_per_class,
+                                         seed_ * 0x9E3779B97F4A7C15 + draw);
+  const auto picked = labels.index_select(0, places.clamp_min(0));
+  return {{}, picked.masked_fill_(places.lt(0), kIgnoredLabel), places};
+}
+
+/// The points of a batch whose places are among these embeddings [N, D, ...], with their graph.
+torch::Tensor DncHead::points(const torch::Tensor& embeddings, const Batch& batch) {
+  if (!batch.places.defined()) return unit_rows(rows_of(inputs(embeddings)), batch.labels);
+  const auto x = rows_of(embeddings.movedim(1, -1));
+  const auto places = batch.places.clamp_min(0);
+  const auto image = places.floor_divide(x.size(1)), row = places.remainder(x.size(1));
+  return unit_rows(rows_of(inputs(x.index({image, row}))), batch.labels);
+}
+
+/// The points of a batch of all ranks. Picked ones are few, and each rank has some of them: their
+/// sum with zeros for the others' is what one process alone would have, to the bit.
+torch::Tensor DncHead::gather_points(const HeadStep& step, const Batch& batch,
+                                     Communicator& communicator) {
+  if (communicator.size() == 1) return points(step.embeddings, batch);
+  const int64_t own = step.embeddings.numel() / step.embeddings.size(1);
+  const int64_t first = communicator.rank() * own;
+  if (!batch.places.defined()) {
+    return communicator.gather(
+        points(step.embeddings, {{}, batch.labels.narrow(0, first, own), {}}));
+  }
+  const auto others = batch.places.lt(first).logical_or_(batch.places.ge(first + own));
+  auto sum = points(step.embeddings, {{},
+                                      batch.labels.masked_fill(others, kIgnoredLabel),
+                                      (batch.places - first).masked_fill_(others, 0)});
+  communicator.sum({sum});
+  return sum;
 }
 
 void DncHead::add_losses(const HeadStep& step, Losses& losses) {
   if (options_.ppc == 0 && options_.ppd == 0) return;
   const NoAutocast no_autocast;
-  const Batch samples = batch(step);
+  Batch samples = pick(labels(step), step, Use::kLosses);
+  samples.points = points(step.embeddings, samples);
   torch::Tensor index;
   {
     const torch::NoGradGuard no_grad;
-    index = divide({samples.points.detach(), samples.labels}).index;
+    index = divide({samples.points.detach(), samples.labels, {}}).index;
   }
   const auto counts = samples.counts();
-  const auto target = samples.classes() * options_.sub_centroids + index;
   const auto number = counts.sum().clamp_min(1);
   const auto table = prototypes_.flatten(0, 1);
+  const auto own =
+      dot_target(samples.points, table, samples.classes() * options_.sub_centroids + index);
   if (options_.ppc > 0) {
-    const auto logits = at::linear(samples.points, table) / options_.ppc_temperature;
-    const auto sum =
-        at::cross_entropy_loss(logits, target.masked_fill(counts.logical_not(), kIgnoredLabel),
-                               /*weight=*/{}, at::Reduction::Sum, kIgnoredLabel);
+    const auto all = log_sum_exp(samples.points, table, options_.ppc_temperature);
+    const auto sum = (all - own / options_.ppc_temperature).mul(counts).sum();
     losses.emplace_back("ppc", sum / number * options_.ppc);
   }
   if (options_.ppd > 0) {
-    const auto cosines = samples.points.mul(table.index_select(0, target)).sum(1);
-    const auto sum = (1 - cosines).square().mul(counts).sum();
+    const auto sum = (1 - own).square().mul(counts).sum();
     losses.emplace_back("ppd", sum / number * options_.ppd);
   }
 }
@@ -196,19 +243,21 @@ void DncHead::update(const HeadStep& step, Communicator& communicator) {
   if (options_.assignment == Assignment::kNone) return;
   const c10::InferenceMode no_grad;  // some 80 small operators: it takes a fifth off each
   const NoAutocast no_autocast;
-  Batch samples = batch(step);
+  auto labels = this->labels(step);
   if (options_.samples == Samples::kCorrect) {
-    const auto wrong = step.scores.argmax(1).flatten().ne(samples.labels);
-    samples.labels.masked_fill_(samples.counts().logical_and(wrong), kIgnoredLabel);
-    samples.points.masked_fill_(wrong.unsqueeze(1), 0);
+    const auto wrong = step.scores.argmax(1).flatten().ne(labels);
+    labels.masked_fill_(wrong.logical_and_(labels.ge(0)), kIgnoredLabel);
   }
-  samples.points = communicator.gather(samples.points);
-  samples.labels = communicator.gather(samples.labels);
-  if (samples.labels.numel() == 0) return;
+  labels = communicator.gather(labels);
+  if (labels.numel() == 0) return;
 
-  refused_ += samples.labels.eq(kRefused).sum();
+  refused_ += labels.eq(kRefused).sum();
+  Batch samples = pick(labels, step, Use::kUpdate);
+  samples.points = gather_points(step, samples, communicator);
   if (started_.defined()) start_from(samples);
   last_ = divide(samples);
+  last_places_ = samples.places;
+  last_size_ = labels.size(0);
   move(samples, last_.index);
   count(samples, last_.index);
   if (options_.revive == Revive::kResample) resample(samples, last_);
@@ -307,7 +356,11 @@ void DncHead::resample(const Batch& batch, const Division& division) {
 torch::Tensor DncHead::assignment() const {
   if (!last_.index.defined()) return {};
   const auto labels = last_.plan_labels.narrow(0, 0, last_.index.size(0));
-  return last_.index.masked_fill(labels.lt(0), -1);
+  const auto index = last_.index.masked_fill(labels.lt(0), -1);
+  if (!last_places_.defined()) return index;
+  auto all = at::full({last_size_ + 1}, -1, index.options());  // the last for places not taken
+  all.index_copy_(0, last_places_.masked_fill(labels.lt(0), last_size_), index);
+  return all.narrow(0, 0, last_size_);
 }
 
 torch::Tensor DncHead::prototypes() const { return prototypes_.detach().clone(); }

@@ -37,6 +37,11 @@ namespace dnc {
 /// batch, so all end with the same bits as one process alone. Sinkhorn over distributed sums would
 /// be exact too, but for many classes the sums (K per sample) are larger than the samples.
 ///
+/// Labels of pixels are taken to the size of the embeddings by the nearest, and ignored pixels
+/// count nowhere. Of the many pixels of a batch `samples_per_class` picks some: the work and the
+/// memory of update(), ppc and ppd are then those of the picked ones. What is picked follows from
+/// the seed and the step, and is the same for any number of ranks.
+///
 /// Images that Mixup or CutMix made of two classes count for the class of the larger share, or with
 /// `mixed: skip` neither in update() nor in ppc and ppd: their embeddings lie between the classes.
 ///
@@ -67,6 +72,7 @@ class DncHead final : public Head, public Prototypes {
     Assignment assignment = Assignment::kSinkhorn;
     Sinkhorn sinkhorn;
     int64_t memory = 0;
+    int64_t samples_per_class = 0;
     Samples samples = Samples::kAll;
     Mixed mixed = Mixed::kDominant;
     Start start = Start::kNoise;
@@ -106,10 +112,11 @@ class DncHead final : public Head, public Prototypes {
   std::vector<std::pair<std::string, double>> figures() const override;
 
  private:
-  /// The samples or pixels of a step, of all ranks.
+  /// The samples or pixels of a step, of all ranks, or those that were picked of them.
   struct Batch {
     torch::Tensor points;  // [R, D] of length 1; 0 where it does not count
     torch::Tensor labels;  // int64 [R], negative where it does not count
+    torch::Tensor places;  // int64 [R] among all, where some were picked; else not defined
     torch::Tensor counts() const { return labels.ge(0); }
     torch::Tensor classes() const { return labels.clamp_min(0); }  // to index with
   };
@@ -122,8 +129,13 @@ class DncHead final : public Head, public Prototypes {
     torch::Tensor plan_labels;  // int64 [R + M], negative where it does not count
   };
 
+  enum class Use : uint64_t { kLosses, kUpdate };
+
   torch::Tensor inputs(const torch::Tensor& embeddings);
-  Batch batch(const HeadStep& step);
+  torch::Tensor labels(const HeadStep& step) const;
+  Batch pick(const torch::Tensor& labels, const HeadStep& step, Use use) const;
+  torch::Tensor points(const torch::Tensor& embeddings, const Batch& batch);
+  torch::Tensor gather_points(const HeadStep& step, const Batch& batch, Communicator& communicator);
   Division divide(const Batch& batch) const;
   void start_from(const Batch& batch);
   void move(const Batch& batch, const torch::Tensor& index);
@@ -139,7 +151,11 @@ class DncHead final : public Head, public Prototypes {
   torch::Tensor idle_;     // int64 [C, K], updates of the class since it got a sample
   torch::Tensor started_;  // int64 [C], sub-centroids that have started from data
   torch::Tensor refused_;  // int64 [], embeddings that were not finite
-  Division last_;          // of the last update, for figures(); not a part of the state
+  uint64_t seed_;
+  // Of the last update, for figures() and assignment(); not a part of the state.
+  Division last_;
+  torch::Tensor last_places_;  // as Batch::places
+  int64_t last_size_ = 0;      // of all samples
 };
 
 }  // namespace dnc

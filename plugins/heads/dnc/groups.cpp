@@ -1,9 +1,28 @@
 #include "plugins/heads/dnc/groups.h"
 
+#include "plugins/heads/dnc/blocks.h"
+#include "plugins/heads/dnc/kernels.h"
+
 namespace dnc {
+namespace {
+
+/// sums [G, ...] of values [N, ...] by number: each thread has columns of its own, so that the
+/// order in which it adds does not depend on how many there are.
+void add_by_kernel(const torch::Tensor& values, const torch::Tensor& numbers, torch::Tensor& sums) {
+  if constexpr (kernels::kAvailable) {
+    const int64_t rows = values.size(0), stride = rows == 0 ? 0 : values.numel() / rows;
+    parallel(parts(stride, kernels::kColumnBlock), rows * kernels::kColumnBlock, [&](int64_t i) {
+      const auto [column, columns] = part(i, kernels::kColumnBlock, stride);
+      kernels::add_rows(values.const_data_ptr<float>() + column, numbers.const_data_ptr<int64_t>(),
+                        rows, columns, stride, sums.mutable_data_ptr<float>() + column);
+    });
+  }
+}
+
+}  // namespace
 
 Groups::Groups(const torch::Tensor& keys, int64_t size)
-    : count_(std::min(keys.size(0), size)), keys_(keys) {
+    : count_(std::min(keys.size(0), size)), keys_(keys.contiguous()) {
   if (size <= keys.size(0)) return;
   // Of the samples with one key the last writer wins, and all of them read its number. What no
   // sample has written is never read, so the table is not filled first: that would cost its size.
@@ -26,6 +45,10 @@ torch::Tensor Groups::sum(const torch::Tensor& values) const {
   sizes[0] = count_;
   auto sums = at::zeros(sizes, values.options());
   const auto& numbers = by_key() ? keys_ : numbers_;
+  if (has_kernels(values) && values.is_contiguous()) {
+    add_by_kernel(values, numbers, sums);
+    return sums;
+  }
   // On a GPU index_add_ adds in the order in which threads arrive. This one sorts first: a resumed
   // run must repeat the same bits, and all ranks must agree.
   if (values.is_cuda()) return sums.index_put_({numbers}, values, /*accumulate=*/true);
@@ -42,6 +65,14 @@ torch::Tensor Groups::max(const torch::Tensor& values) const {
     largest.fill_(std::numeric_limits<int64_t>::min());
   }
   auto numbers = by_key() ? keys_ : numbers_;
+  if (has_kernels(values) && values.is_contiguous() && values.numel() > 0) {
+    if constexpr (kernels::kAvailable) {
+      kernels::max_rows(values.const_data_ptr<float>(), numbers.const_data_ptr<int64_t>(),
+                        values.size(0), values.numel() / values.size(0),
+                        largest.mutable_data_ptr<float>());
+    }
+    return largest;
+  }
   for (int64_t i = 1; i < values.dim(); ++i) numbers = numbers.unsqueeze(-1);
   return largest.scatter_reduce_(0, numbers.expand_as(values), values, "amax");
 }

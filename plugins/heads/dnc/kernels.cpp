@@ -1,7 +1,9 @@
 #include "plugins/heads/dnc/kernels.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <memory>
 
 #ifdef __x86_64__
 
@@ -12,6 +14,32 @@ namespace {
 using Vector [[gnu::vector_size(64), gnu::may_alias]] = float;
 constexpr int64_t kWidth = 16;
 constexpr int64_t kVectors = kColumnBlock / kWidth;
+static_assert(kVectors == 4);
+
+/// As many rows are measured together.
+constexpr int64_t kBlock = 128;
+
+/// sums[r] += value^2 of `count` values.
+[[gnu::always_inline]] inline void add_squares(const float* values, int64_t stride, int64_t count,
+                                               float* sums) {
+  if (stride == 1) {
+    for (int64_t r = 0; r < count; ++r) sums[r] += values[r] * values[r];
+  } else {
+    for (int64_t r = 0; r < count; ++r) sums[r] += values[r * stride] * values[r * stride];
+  }
+}
+
+[[gnu::always_inline]] inline float square_length(const float* values, int64_t D) {
+  float sums[kWidth] = {};
+  int64_t d = 0;
+  for (; d + kWidth <= D; d += kWidth) {
+    for (int64_t j = 0; j < kWidth; ++j) sums[j] += values[d + j] * values[d + j];
+  }
+  float total = 0;
+  for (; d < D; ++d) total += values[d] * values[d];
+  for (const float sum : sums) total += sum;
+  return total;
+}
 
 }  // namespace
 
@@ -87,13 +115,88 @@ constexpr int64_t kVectors = kColumnBlock / kWidth;
             sums[v] += x * y;
           }
         }
-        for (int64_t j = 0; j < kWidth; ++j) {
-          for (int64_t v = 0; v < kVectors; ++v) total += sums[v][j];
+        Vector all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        for (int64_t half = kWidth / 2; half > 0; half /= 2) {
+          for (int64_t j = 0; j < half; ++j) all[j] += all[j + half];
         }
+        total = all[0];
         for (; d < D; ++d) total += a[d] * b[d];
       }
       dots[i * K + k] = total;
     }
+  }
+}
+
+[[gnu::target_clones("avx512f", "fma", "default")]] void square_lengths(Rows x, int64_t rows,
+                                                                        int64_t D, float* squares) {
+  for (int64_t first = 0; first < rows; first += kBlock) {
+    const int64_t count = std::min(kBlock, rows - first);
+    if (x.stride == 1) {
+      for (int64_t r = first; r < first + count; ++r) {
+        squares[r] = square_length(x.data + r * x.row_stride, D);
+      }
+      continue;
+    }
+    float sums[kBlock] = {};
+    for (int64_t d = 0; d < D; ++d) {
+      add_squares(x.data + first * x.row_stride + d * x.stride, x.row_stride, count, sums);
+    }
+    std::copy_n(sums, count, squares + first);
+  }
+}
+
+[[gnu::target_clones("avx512f", "fma", "default")]] void unit_rows(Rows x, const int64_t* labels,
+                                                                   int64_t rows, int64_t D,
+                                                                   float* points, float* scale) {
+  square_lengths(x, rows, D, scale);
+  for (int64_t r = 0; r < rows; ++r) {
+    scale[r] = labels[r] >= 0 && scale[r] > 0 ? 1 / std::sqrt(scale[r]) : 0;
+  }
+  for (int64_t r = 0; r < rows && x.stride == 1; ++r) {
+    const float* value = x.data + r * x.row_stride;
+    for (int64_t d = 0; d < D; ++d) points[r * D + d] = scale[r] == 0 ? 0 : value[d] * scale[r];
+  }
+  // A map goes through a table that the first cache holds, each of its channels read from end to
+  // end: its pixels are often a power of 2 apart from one channel to the next, and would push each
+  // other out of the cache.
+  constexpr int64_t kColumns = 32;
+  float table[kColumns * kBlock];
+  for (int64_t first = 0; first < rows && x.stride != 1; first += kBlock) {
+    const int64_t count = std::min(kBlock, rows - first);
+    for (int64_t column = 0; column < D; column += kColumns) {
+      const int64_t columns = std::min(kColumns, D - column);
+      for (int64_t d = 0; d < columns; ++d) {
+        const float* value = x.data + first * x.row_stride + (column + d) * x.stride;
+        for (int64_t r = 0; r < count; ++r) table[d * kBlock + r] = value[r * x.row_stride];
+      }
+      for (int64_t r = 0; r < count; ++r) {
+        const float by = scale[first + r];
+        float* point = points + (first + r) * D + column;
+        for (int64_t d = 0; d < columns; ++d) point[d] = by == 0 ? 0 : table[d * kBlock + r] * by;
+      }
+    }
+  }
+}
+
+[[gnu::target_clones("avx512f", "fma", "default")]] void add_rows(const float* values,
+                                                                  const int64_t* numbers,
+                                                                  int64_t rows, int64_t columns,
+                                                                  int64_t stride, float* sums) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* value = values + i * stride;
+    float* sum = sums + numbers[i] * stride;
+    for (int64_t j = 0; j < columns; ++j) sum[j] += value[j];
+  }
+}
+
+[[gnu::target_clones("avx512f", "fma", "default")]] void max_rows(const float* values,
+                                                                  const int64_t* numbers,
+                                                                  int64_t rows, int64_t columns,
+                                                                  float* largest) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* value = values + i * columns;
+    float* most = largest + numbers[i] * columns;
+    for (int64_t j = 0; j < columns; ++j) most[j] = value[j] > most[j] ? value[j] : most[j];
   }
 }
 

@@ -1,60 +1,42 @@
 #include "plugins/heads/dnc/nearest.h"
 
-#include <ATen/TensorIterator.h>
 #include <ATen/TracerMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <utility>
 
+#include "plugins/heads/dnc/blocks.h"
 #include "plugins/heads/dnc/kernels.h"
 
 namespace dnc {
 namespace {
 
-/// Elements of the largest temporary: on a CPU what its caches hold, on a GPU what keeps it busy.
-constexpr int64_t kCpuBlock = int64_t{1} << 20;
-constexpr int64_t kGpuBlock = int64_t{1} << 25;
+/// Where rows are fewer, laying out the prototypes anew would take as long as it saves.
+constexpr int64_t kFewRows = 64;
 
-bool has_kernels(const torch::Tensor& x) {
-  return kernels::kAvailable && x.is_cpu() && x.scalar_type() == torch::kFloat;
+/// As many numbers of the rows are kept while all classes pass by: what a second cache holds.
+constexpr int64_t kCachedNumbers = 96 * 1024;
+
+/// A result of all rows of x, [N, P, D].
+struct Nearest {
+  torch::Tensor scores;  // [N * P, C]
+  torch::Tensor index;   // uint8 [N * P, C], the nearest of each class
+  torch::Tensor scale;   // [N * P], factor / |x|, 0 for a row of zeros
+};
+
+Nearest empty_for(const torch::Tensor& x, const torch::Tensor& prototypes) {
+  const int64_t R = x.size(0) * x.size(1), C = prototypes.size(0);
+  return {at::empty({R, C}, x.options()), at::empty({R, C}, x.options().dtype(torch::kByte)),
+          at::empty({R}, x.options())};
 }
 
-/// Calls body(i) for i in [0, count), each about `cost` multiplications, on LibTorch's own threads:
-/// at::parallel_for, as a header, would have to be compiled with OpenMP.
-void parallel(int64_t count, int64_t cost, c10::function_ref<void(int64_t)> body) {
-  auto numbers = at::arange(count, torch::kLong);
-  const auto run = [&](char** data, const int64_t* strides, int64_t size, int64_t size_outer) {
-    for (int64_t outer = 0; outer < size_outer; ++outer) {
-      const char* number = data[0] + outer * strides[1];
-      for (int64_t i = 0; i < size; ++i, number += strides[0]) {
-        body(*reinterpret_cast<const int64_t*>(number));
-      }
-    }
-  };
-  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / std::max<int64_t>(1, cost));
-  at::TensorIterator::nullary_op(numbers).for_each(run, grain);
-}
-
-/// Where part `i` begins and how long it is, where `size` is cut into parts of `step`.
-std::pair<int64_t, int64_t> part(int64_t i, int64_t step, int64_t size) {
-  return {i * step, std::min(step, size - i * step)};
-}
-
-int64_t parts(int64_t size, int64_t step) { return (size + step - 1) / step; }
-
-/// 1 / length of each row [R, D], 0 for a row of zeros; [R, 1].
-torch::Tensor inverse_length(const torch::Tensor& x) {
-  const auto length = at::linalg_vector_norm(x, 2, 1, /*keepdim=*/true);
-  return length.reciprocal().masked_fill_(length.eq(0), 0);
-}
-
-/// Largest of dots [rows, classes, K] times scale [rows, 1], and where: the same block of `scores`
+/// Largest of dots [rows, classes, K] times scale [rows], and where: the same block of `scores`
 /// and `index`, [rows, classes] of a wider matrix.
 void take_nearest(const torch::Tensor& dots, const torch::Tensor& scale, torch::Tensor scores,
                   torch::Tensor index) {
   if (!has_kernels(dots)) {
     const auto [best, place] = dots.max(2);
-    at::mul_out(scores, best, scale);
+    at::mul_out(scores, best, scale.unsqueeze(1));
     index.copy_(place);
     return;
   }
@@ -72,31 +54,77 @@ void take_nearest(const torch::Tensor& dots, const torch::Tensor& scale, torch::
   }
 }
 
-/// nearest_cosine() of rows [R, D]: the cosines [R, C] and the nearest of each class, uint8 [R, C].
-std::pair<torch::Tensor, torch::Tensor> find_nearest(const torch::Tensor& x,
-                                                     const torch::Tensor& scale,
-                                                     const torch::Tensor& prototypes) {
-  const int64_t R = x.size(0), C = prototypes.size(0), K = prototypes.size(1);
-  auto cosines = at::empty({R, C}, x.options());
-  auto index = at::empty({R, C}, x.options().dtype(torch::kByte));
-  // Blocks of all classes, unless that leaves too few rows for a matrix product to be fast.
-  const int64_t block = x.is_cpu() ? kCpuBlock : kGpuBlock;
-  const int64_t rows = std::max<int64_t>(block / (C * K), 1024);
-  const int64_t classes = std::clamp<int64_t>(block / (std::min(rows, R + 1) * K), 1, C);
-  auto buffer = at::empty({std::min(rows, R) * classes * K}, x.options());
-  for (int64_t i = 0; i < parts(R, rows); ++i) {
-    const auto [row, row_count] = part(i, rows, R);
+/// By matrix products, for any device: blocks of all classes, unless that leaves too few rows for a
+/// product to be fast.
+Nearest find_nearest_by_products(const torch::Tensor& x, const torch::Tensor& prototypes,
+                                 double factor) {
+  const int64_t P = x.size(1), C = prototypes.size(0), K = prototypes.size(1);
+  auto result = empty_for(x, prototypes);
+  const auto length = at::linalg_vector_norm(x, 2, 2).flatten();
+  result.scale = length.reciprocal().masked_fill_(length.eq(0), 0).mul_(factor);
+  const int64_t rows = std::max<int64_t>(block_size(x) / (C * K), 1024);
+  const int64_t classes = std::clamp<int64_t>(block_size(x) / (std::min(rows, P + 1) * K), 1, C);
+  auto buffer = at::empty({std::min(rows, P) * classes * K}, x.options());
+  for (int64_t i = 0; i < x.size(0) * parts(P, rows); ++i) {
+    const int64_t image = i / parts(P, rows);
+    const auto [row, row_count] = part(i % parts(P, rows), rows, P);
+    const auto block = x.select(0, image).narrow(0, row, row_count);
     for (int64_t j = 0; j < parts(C, classes); ++j) {
       const auto [c, class_count] = part(j, classes, C);
       auto dots = buffer.narrow(0, 0, row_count * class_count * K).view({row_count, -1});
-      at::mm_out(dots, x.narrow(0, row, row_count),
-                 prototypes.narrow(0, c, class_count).flatten(0, 1).t());
-      take_nearest(dots.view({row_count, class_count, K}), scale.narrow(0, row, row_count),
-                   cosines.narrow(0, row, row_count).narrow(1, c, class_count),
-                   index.narrow(0, row, row_count).narrow(1, c, class_count));
+      at::mm_out(dots, block, prototypes.narrow(0, c, class_count).flatten(0, 1).t());
+      const int64_t at = image * P + row;
+      take_nearest(dots.view({row_count, class_count, K}), result.scale.narrow(0, at, row_count),
+                   result.scores.narrow(0, at, row_count).narrow(1, c, class_count),
+                   result.index.narrow(0, at, row_count).narrow(1, c, class_count));
     }
   }
-  return {cosines, index};
+  return result;
+}
+
+/// By a kernel that keeps the largest products in registers and never writes the others. As many
+/// classes at once as make a block.
+Nearest find_nearest_by_kernel(const torch::Tensor& x, const torch::Tensor& prototypes,
+                               double factor) {
+  auto result = empty_for(x, prototypes);
+  if constexpr (kernels::kAvailable) {
+    const int64_t P = x.size(1), C = prototypes.size(0), K = prototypes.size(1), D = x.size(2);
+    const int64_t panel = kernels::kLanes * K * D;
+    const int64_t classes = std::max<int64_t>(1, block_size(x) / panel) * kernels::kLanes;
+    auto panels = at::empty({parts(std::min(classes, C), kernels::kLanes) * panel}, x.options());
+    auto* const packed = panels.mutable_data_ptr<float>();
+    const int64_t tiles = std::clamp<int64_t>(kCachedNumbers / (D * kernels::kTile), 1, 8);
+    const int64_t rows = tiles * kernels::kTile;
+    for (int64_t i = 0; i < parts(C, classes); ++i) {
+      const int64_t first = i * classes, count = std::min(classes, C - first);
+      const auto* const own = prototypes.const_data_ptr<float>() + first * K * D;
+      parallel(parts(count, kernels::kLanes), panel, [&](int64_t j) {
+        const auto [c, some] = part(j, kernels::kLanes, count);
+        kernels::pack_classes(own + c * K * D, some, K, D, packed + j * panel);
+      });
+      const auto block = [&](int64_t j) {
+        const auto [row, some] = part(j % parts(P, rows), rows, P);
+        const int64_t image = j / parts(P, rows), at = image * P + row;
+        const auto* const data =
+            x.const_data_ptr<float>() + image * x.stride(0) + row * x.stride(1);
+        kernels::find_nearest({data, x.stride(1), x.stride(2)}, some, D, packed, count, K,
+                              static_cast<float>(factor),
+                              result.scale.mutable_data_ptr<float>() + at, C,
+                              result.scores.mutable_data_ptr<float>() + at * C + first,
+                              result.index.mutable_data_ptr<uint8_t>() + at * C + first);
+      };
+      parallel(x.size(0) * parts(P, rows), rows * count * K * D, block);
+    }
+  }
+  return result;
+}
+
+Nearest find_nearest(const torch::Tensor& x, const torch::Tensor& prototypes, double factor) {
+  const int64_t rows = x.size(0) * x.size(1), C = prototypes.size(0);
+  const bool fills_lanes = 2 * C >= parts(C, kernels::kLanes) * kernels::kLanes;
+  return has_kernels(x) && rows >= kFewRows && fills_lanes
+             ? find_nearest_by_kernel(x, prototypes, factor)
+             : find_nearest_by_products(x, prototypes, factor);
 }
 
 /// out[r] = sum over c of weights[r, c] * prototypes[c, index[r, c]]: [R, D].
@@ -108,7 +136,7 @@ torch::Tensor sum_nearest(const torch::Tensor& weights, const torch::Tensor& ind
   if (K == 1) return at::mm(weights, table);
   auto out = at::empty({R, D}, weights.options());
   if (!has_kernels(weights)) {
-    const int64_t rows = std::max<int64_t>(1, kGpuBlock / (C * K));
+    const int64_t rows = std::max<int64_t>(1, block_size(weights) / (C * K));
     for (int64_t i = 0; i < parts(R, rows); ++i) {
       const auto [row, count] = part(i, rows, R);
       auto spread = at::zeros({count, C, K}, weights.options());
@@ -138,44 +166,62 @@ torch::Tensor sum_nearest(const torch::Tensor& weights, const torch::Tensor& ind
 
 class NearestCosine : public torch::autograd::Function<NearestCosine> {
  public:
+  /// x [N, P, D] to [N * P, C].
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                               const torch::Tensor& prototypes) {
-    const auto scale = inverse_length(x);
-    const auto [cosines, index] = find_nearest(x, scale, prototypes);
-    context->save_for_backward({x, scale, prototypes, cosines, index});
-    return cosines;
+                               const torch::Tensor& prototypes, double factor) {
+    const auto [scores, index, scale] = find_nearest(x, prototypes, factor);
+    context->save_for_backward({x, scale, prototypes, index});
+    context->saved_data["factor"] = factor;
+    return scores;
   }
 
-  // cos = x'p / |x|, so d cos / dx = (p - cos * x / |x|) / |x|.
+  // d (p'x / |x|) / dx = (p - x (p'x) / |x|^2) / |x|, which is linear in p: so it is that of the
+  // one vector that sum_nearest() gives.
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "DNC: the head has no second derivative");
     const auto saved = context->get_saved_variables();
-    const auto &x = saved[0], &scale = saved[1], &cosines = saved[3];
-    const auto gradient = gradients[0].contiguous();
-    auto result = sum_nearest(gradient, saved[4], saved[2]);
-    const auto along = gradient.mul(cosines).sum(1, /*keepdim=*/true);
-    result.mul_(scale).addcmul_(x, along.mul_(scale).mul_(scale), -1);
-    return {result, torch::Tensor()};
+    const auto &x = saved[0], &scale = saved[1];
+    const double factor = context->saved_data["factor"].toDouble();
+    auto result = sum_nearest(gradients[0].contiguous(), saved[3], saved[2]).view(x.sizes());
+    const int64_t P = x.size(1), rows = std::max<int64_t>(1, block_size(x) / x.size(2));
+    for (int64_t i = 0; i < x.size(0) * parts(P, rows); ++i) {
+      const int64_t image = i / parts(P, rows);
+      const auto [row, count] = part(i % parts(P, rows), rows, P);
+      const auto to = result.select(0, image).narrow(0, row, count);
+      const auto from = x.select(0, image).narrow(0, row, count);
+      const auto by = scale.narrow(0, image * P + row, count).unsqueeze(1);
+      const auto along = (to * from).sum(1, /*keepdim=*/true);
+      to.addcmul_(from, along.mul_(by).mul_(by), -1 / (factor * factor)).mul_(by);
+    }
+    return {result, torch::Tensor(), torch::Tensor()};
   }
 };
 
 /// The same in operators that a trace can record.
-torch::Tensor traceable_nearest_cosine(const torch::Tensor& x, const torch::Tensor& prototypes) {
+torch::Tensor traceable_nearest_cosine(const torch::Tensor& x, const torch::Tensor& prototypes,
+                                       double factor) {
   const auto length = at::linalg_vector_norm(x, 2, -1, /*keepdim=*/true);
   const auto points = x * length.reciprocal().masked_fill(length.eq(0), 0);
   return at::linear(points, prototypes.flatten(0, 1))
-      .unflatten(-1, {prototypes.size(0), prototypes.size(1)})
-      .amax(-1);
+             .unflatten(-1, {prototypes.size(0), prototypes.size(1)})
+             .amax(-1) *
+         factor;
 }
 
 }  // namespace
 
-torch::Tensor nearest_cosine(const torch::Tensor& x, const torch::Tensor& prototypes) {
-  if (at::tracer::impl::is_dispatch_enabled()) return traceable_nearest_cosine(x, prototypes);
+torch::Tensor nearest_cosine(const torch::Tensor& x, const torch::Tensor& prototypes,
+                             double factor) {
+  if (at::tracer::impl::is_dispatch_enabled()) {
+    return traceable_nearest_cosine(x, prototypes, factor);
+  }
   auto sizes = x.sizes().vec();
   sizes.back() = prototypes.size(0);
-  return NearestCosine::apply(x.flatten(0, -2).contiguous(), prototypes).view(sizes);
+  // [N, P, D] without a copy, where the pixels lie behind each other; as one image if they all do.
+  const auto rows =
+      x.dim() == 2 || x.is_contiguous() ? x.flatten(0, -2).unsqueeze(0) : x.flatten(1, -2);
+  return NearestCosine::apply(rows, prototypes, factor).view(sizes);
 }
 
 torch::Tensor own_similarities(const torch::Tensor& points, const torch::Tensor& rows,
@@ -187,7 +233,7 @@ torch::Tensor own_similarities(const torch::Tensor& points, const torch::Tensor&
                           : points.narrow(0, begin, count);
   };
   if (!has_kernels(points)) {
-    const int64_t step = std::max<int64_t>(1, kGpuBlock / (K * D));
+    const int64_t step = std::max<int64_t>(1, block_size(points) / (K * D));
     for (int64_t i = 0; i < parts(R, step); ++i) {
       const auto [begin, count] = part(i, step, R);
       const auto label = labels.narrow(0, begin, count);

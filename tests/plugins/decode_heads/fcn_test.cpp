@@ -61,6 +61,23 @@ TEST(Fcn, MatchesTorchvision) {
   expect_decode_head("torchvision_fcn", head);
 }
 
+TEST(Fcn, MatchesReferenceWithAProjection) {
+  auto options = narrow();
+  options.projection = {2, 6};
+  Fcn head(options, pixel_context());
+  expect_decode_head("fcn_projection", head);
+  expect_pixel_head(head, 3);
+}
+
+TEST(Fcn, ProjectsIntoAsManyChannelsAsGoInUnlessToldOtherwise) {
+  const auto head = build_component<DecodeHead, Fcn>(
+      "{type: T, channels: 8, projection: {layers: 1}}", pixel_context());
+  EXPECT_EQ(head->channels(), 8);
+  EXPECT_EQ(head->named_parameters()["projection.0.weight"].sizes().vec(),
+            (std::vector<int64_t>{8, 8, 1, 1}));
+  EXPECT_TRUE(head->named_parameters().contains("projection.0.bias"));
+}
+
 TEST(Fcn, GivesAnEmbeddingForEachPixelOfItsMap) {
   Fcn last(narrow(), pixel_context());
   expect_pixel_head(last, 3);
@@ -175,9 +192,14 @@ TEST(Fcn, RefusesWrongOptions) {
   EXPECT_EQ(fcn_error("kernel_size: 2"), "test.yaml:2:14: 'kernel_size' must be odd, not 2");
   EXPECT_EQ(fcn_error("num_convs: 0"),
             "test.yaml:2:12: 'num_convs' 0 needs channels: 16, those of the map, not 512");
-  EXPECT_EQ(fcn_error("norm: {type: group, groups: 7}"),
-            "test.yaml:2:7: 'norm' has 7 groups, which do not divide the 512 channels of a layer");
+  EXPECT_EQ(
+      fcn_error("norm: {type: group, groups: 7}"),
+      "test.yaml:2:29: 'norm.groups' is 7, which does not divide the 512 channels of a layer");
   EXPECT_NE(fcn_error("dropout: 1"), "");
+  EXPECT_EQ(fcn_error("projection: {channels: 64}"),
+            "test.yaml:2:24: 'projection.channels' has no use with projection.layers: 0; the "
+            "channels of the embeddings are `channels` then");
+  EXPECT_NE(fcn_error("projection: {layers: -1}"), "");
   EXPECT_NE(fcn_error("input_transform: multiple_select"), "");
 }
 

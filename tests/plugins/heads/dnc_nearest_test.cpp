@@ -18,7 +18,8 @@ struct Shape {
 /// With tails of every loop, one and many blocks, and as many sub-centroids as a byte can number.
 const std::vector<Shape> kShapes = {{1, 2, 1, 1},    {5, 70, 7, 3},      {300, 64, 10, 4},
                                     {33, 129, 3, 9}, {1500, 20, 200, 4}, {260, 100, 5, 256},
-                                    {40, 65, 2, 1},  {2, 8, 3000, 2}};
+                                    {40, 65, 2, 1},  {2, 8, 3000, 2},    {70, 300, 37, 5},
+                                    {97, 10, 16, 1}, {130, 2100, 90, 8}};
 
 torch::Tensor unit_prototypes(const Shape& shape, torch::Dtype dtype) {
   const auto p = at::randn({shape.C, shape.K, shape.D}, torch::kDouble);
@@ -74,6 +75,23 @@ TEST(NearestCosine, WorksOnAnyNumberOfLeadingDimensionsAndInInference) {
   EXPECT_TRUE(torch::equal(nearest_cosine(x, prototypes).reshape({-1, 3}), rows));
   const c10::InferenceMode inference;
   EXPECT_TRUE(torch::equal(nearest_cosine(x, prototypes).reshape({-1, 3}), rows));
+}
+
+// The pixels of a map behind each other, as convolutions give them, and rows behind each other.
+TEST(NearestCosine, GivesTheSameInAnyLayoutAndTimesAnyFactor) {
+  for (const auto dtype : {torch::kFloat, torch::kDouble}) {
+    const auto prototypes = unit_prototypes({0, 12, 30, 4}, dtype);
+    const auto maps = at::randn({3, 12, 11, 13}, dtype);
+    const auto rows = maps.movedim(1, -1).contiguous().requires_grad_();
+    const auto pixels = maps.clone().requires_grad_();
+    const auto expected = nearest_cosine(rows, prototypes) * 2.5;
+    const auto got = nearest_cosine(pixels.movedim(1, -1), prototypes, 2.5);
+    EXPECT_TRUE(is_close(got, expected, 1e-6));
+    const auto weights = at::randn(expected.sizes(), dtype);
+    (expected * weights).sum().backward();
+    (got * weights).sum().backward();
+    EXPECT_TRUE(is_close(pixels.grad().movedim(1, -1), rows.grad(), 1e-5));
+  }
 }
 
 TEST(NearestCosine, RefusesASecondDerivative) {

@@ -2,9 +2,11 @@
 
 #include <torch/types.h>
 
+#include <barrier>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "plugins/heads/dnc/dnc_head.h"
 
@@ -62,5 +64,36 @@ inline void update(DncHead& head, const torch::Tensor& embeddings, const torch::
   SingleProcess alone;
   head.update(make_step(head, embeddings, labels), alone);
 }
+
+/// Ranks that are threads of this process.
+class Threads {
+ public:
+  explicit Threads(int64_t size) : slots_(size), barrier_(size) {}
+
+  class Rank final : public Communicator {
+   public:
+    Rank(Threads& threads, int64_t rank) : threads_(threads), rank_(rank) {}
+    int64_t rank() const override { return rank_; }
+    int64_t size() const override { return static_cast<int64_t>(threads_.slots_.size()); }
+    void sum(const std::vector<torch::Tensor>& tensors) override {
+      for (const auto& tensor : tensors) tensor.copy_(gather(tensor.unsqueeze(0)).sum(0));
+    }
+    torch::Tensor gather(const torch::Tensor& tensor) override {
+      threads_.slots_[rank_] = tensor;
+      threads_.barrier_.arrive_and_wait();
+      auto all = at::cat(threads_.slots_);
+      threads_.barrier_.arrive_and_wait();
+      return all;
+    }
+
+   private:
+    Threads& threads_;
+    int64_t rank_;
+  };
+
+ private:
+  std::vector<torch::Tensor> slots_;
+  std::barrier<> barrier_;
+};
 
 }  // namespace dnc
