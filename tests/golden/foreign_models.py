@@ -291,6 +291,73 @@ class MmMobileNetV2(nn.Module):
         return self.head.fc(body.conv2(x).mean((2, 3)))
 
 
+class MmBottleneck(nn.Module):
+    def __init__(self, inputs, width, stride, average_down):
+        super().__init__()
+        outputs = 4 * width
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.downsample = None
+        if stride != 1 or inputs != outputs:
+            pools = average_down and stride != 1
+            self.downsample = nn.Sequential(
+                *([nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)] if pools
+                  else []),
+                nn.Conv2d(inputs, outputs, 1, 1 if pools else stride, bias=False),
+                nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        out = torch.relu(self.bn1(self.conv1(x)))
+        out = torch.relu(self.bn2(self.conv2(out)))
+        return torch.relu(self.bn3(self.conv3(out)) + (self.downsample(x) if self.downsample else x))
+
+
+class MmResNet(nn.Module):
+    """ResNetV1c, and with `average_down` ResNetV1d, of bottlenecks. mmseg has no modules around the
+    convolutions of the stem, and a 1x1 convolution for the classes."""
+
+    def __init__(self, classes, library, blocks, width, average_down, strides=(1, 2, 2, 2)):
+        super().__init__()
+        body = self.backbone = nn.Module()
+        layers = []
+        for inputs, outputs, stride in ((3, width // 2, 2), (width // 2, width // 2, 1),
+                                        (width // 2, width, 1)):
+            one = nn.Module()
+            one.conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+            one.bn = nn.BatchNorm2d(outputs)
+            layers += [one] if library == "mmcls" else [one.conv, one.bn, nn.ReLU()]
+        body.stem = nn.Sequential(*layers)
+        channels = width
+        for stage, stride in enumerate(strides):
+            layer = []
+            for block in range(blocks[stage]):
+                layer.append(MmBottleneck(channels, width << stage, 1 if block else stride,
+                                          average_down))
+                channels = 4 * (width << stage)
+            setattr(body, f"layer{stage + 1}", nn.Sequential(*layer))
+        if library == "mmcls":
+            self.head = nn.Module()
+            self.head.fc = nn.Linear(channels, classes)
+        else:
+            self.decode_head = nn.Module()
+            self.decode_head.conv_seg = nn.Conv2d(channels, classes, 1)
+
+    def forward(self, x):
+        body = self.backbone
+        for one in body.stem:
+            x = torch.relu(one.bn(one.conv(x))) if hasattr(one, "conv") else one(x)
+        x = functional.max_pool2d(x, 3, 2, 1)
+        for stage in range(1, 5):
+            x = getattr(body, f"layer{stage}")(x)
+        if hasattr(self, "head"):
+            return self.head.fc(x.mean((2, 3)))
+        return self.decode_head.conv_seg(x.mean((2, 3), keepdim=True)).flatten(1)
+
+
 class MmVisionLayer(nn.Module):
     def __init__(self, channels, heads):
         super().__init__()

@@ -73,6 +73,11 @@ def main():
             for key, tensor in net.state_dict().items():
                 golden.add(f"{name}/state/{key}", list(tensor.shape))
         run(golden, name, net, IMAGES["large"], stage_maps, wanted)
+    for name in ("resnet18", "resnet50"):
+        net = timm.create_model(name, num_classes=0, drop_path_rate=0.2)
+        stages = (net.layer1, net.layer2, net.layer3, net.layer4)
+        rates = [b.drop_path.drop_prob if b.drop_path else 0 for stage in stages for b in stage]
+        golden.add(f"{name}/drop_rates", rates)
     for name in ("resnet101d", "resnet152d"):
         with torch.device("meta"):
             net = timm.create_model(name, num_classes=0)

@@ -25,9 +25,9 @@ Norm::Norm(torch::nn::Module& parent, const std::string& name, const NormOptions
            int64_t channels) {
   if (options.type == NormOptions::Type::kGroup) {
     if (channels % options.groups != 0) {
-      throw OptionError("norm", "has " + std::to_string(options.groups) +
-                                    " groups, which do not divide the " + std::to_string(channels) +
-                                    " channels of a layer");
+      throw OptionError("norm.groups", "is " + std::to_string(options.groups) +
+                                           ", which does not divide the " +
+                                           std::to_string(channels) + " channels of a layer");
     }
     group_ = parent.register_module(name, torch::nn::GroupNorm(options.groups, channels));
   } else {

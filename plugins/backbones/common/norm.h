@@ -31,7 +31,7 @@ struct NormOptions {
 /// same. It registers LibTorch's module of the norm under `name` in `parent`; a handle to it.
 class Norm {
  public:
-  /// Throws OptionError("norm") for groups that do not divide the channels.
+  /// Throws OptionError("norm.groups") for groups that do not divide the channels.
   Norm(torch::nn::Module& parent, const std::string& name, const NormOptions& options,
        int64_t channels);
   /// None.

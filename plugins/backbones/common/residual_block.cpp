@@ -5,6 +5,7 @@
 #include <string>
 
 #include "plugins/backbones/common/gradient_checkpointing.h"
+#include "plugins/backbones/common/stochastic_depth.h"
 
 namespace dnc {
 
@@ -51,7 +52,7 @@ torch::Tensor ResidualBlock::shortcut(const torch::Tensor& x) {
 }
 
 torch::Tensor ResidualBlock::forward(const torch::Tensor& x) {
-  auto out = residual(x);
+  auto out = stochastic_depth(residual(x), options_.drop_rate, is_training());
   out += shortcut(x);
   return out.relu_();
 }
@@ -96,6 +97,7 @@ torch::Tensor Bottleneck::residual(const torch::Tensor& x) {
 ResidualStage::ResidualStage(const StageOptions& options) : recompute_(options.recompute) {
   auto block_options = options.block;
   for (int64_t i = 0; i < options.blocks; ++i) {
+    if (!options.drop_rates.empty()) block_options.drop_rate = options.drop_rates.at(i);
     std::shared_ptr<ResidualBlock> block;
     if (block_options.bottleneck) {
       block = std::make_shared<Bottleneck>(block_options);

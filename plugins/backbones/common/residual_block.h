@@ -39,6 +39,7 @@ struct BlockOptions {
   StrideIn stride_in = StrideIn::kMiddle;
   Shortcut shortcut = Shortcut::kProjection;
   NormOptions norm;
+  double drop_rate = 0;  // of the residual branch, see stochastic_depth()
 };
 
 /// relu(residual(x) + shortcut(x)): [N, C, H, W] to [N, out_channels, H / stride, W / stride],
@@ -48,6 +49,7 @@ class ResidualBlock : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x);
   /// The last in the residual branch: while its weight is zero, the block is its shortcut.
   virtual Norm last_norm() const = 0;
+  double drop_rate() const { return options_.drop_rate; }
 
  protected:
   explicit ResidualBlock(const BlockOptions& options) : options_(options) {}
@@ -97,11 +99,12 @@ class Bottleneck final : public ResidualBlock {
 };
 
 struct StageOptions {
-  BlockOptions block;      // the first
-  int64_t blocks = 1;      // how many
-  int64_t dilation = 1;    // of the others
-  bool recompute = false;  // blocks keep their inputs only, see
-                           // gradient_checkpointing.h
+  BlockOptions block;              // the first
+  int64_t blocks = 1;              // how many
+  int64_t dilation = 1;            // of the others
+  std::vector<double> drop_rates;  // of each block; empty: all have that of the first
+  bool recompute = false;          // blocks keep their inputs only, see
+                                   // gradient_checkpointing.h
 };
 
 /// Blocks in a row, named 0, 1, ...; those after the first have stride 1.

@@ -2,9 +2,11 @@
 
 #include <torch/nn/init.h>
 
+#include <numeric>
 #include <string>
 
 #include "plugins/backbones/common/stages.h"
+#include "plugins/backbones/common/stochastic_depth.h"
 
 namespace dnc {
 
@@ -44,6 +46,9 @@ void ResidualNetwork::build_stages(const ResidualLayout& layout) {
   stage.block = layout.block;
   stage.block.in_channels = layout.stem.channels;
   stage.recompute = layout.recompute;
+  // Of the whole network, whichever stages are built.
+  const auto blocks = std::accumulate(layout.blocks.begin(), layout.blocks.end(), int64_t{0});
+  int64_t block = 0;
   int64_t stride = layout.stem.stride * (layout.stem.pooling ? 2 : 1);
   for (int64_t i = 0; i <= layout.out_stages.back(); ++i) {
     stage.blocks = layout.blocks.at(i);
@@ -51,6 +56,10 @@ void ResidualNetwork::build_stages(const ResidualLayout& layout) {
     stage.block.dilation =
         layout.contract_dilation && stage.dilation > 1 ? stage.dilation / 2 : stage.dilation;
     stage.block.stride = layout.strides.at(i);
+    stage.drop_rates.clear();
+    for (int64_t j = 0; j < stage.blocks; ++j) {
+      stage.drop_rates.push_back(stochastic_depth_rate(block++, blocks, layout.stochastic_depth));
+    }
     stages_.push_back(
         register_module("layer" + std::to_string(i + 1), std::make_shared<ResidualStage>(stage)));
     stride *= stage.block.stride;

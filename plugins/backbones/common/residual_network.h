@@ -27,6 +27,7 @@ struct ResidualLayout {
   bool contract_dilation = false;   // half of it in the first block of a stage
   std::vector<int64_t> out_stages;  // whose maps are returned, from 0; rising
   bool zero_init_residual = false;  // the last norm of each block starts at 0
+  double stochastic_depth = 0;      // rate of the last block, see stochastic_depth_rate()
   bool recompute = false;           // the blocks' StageOptions::recompute
 };
 

@@ -77,6 +77,7 @@ ResidualLayout layout_of(const ResNet::Options& options) {
   layout.dilations = options.dilations;
   layout.contract_dilation = options.contract_dilation;
   layout.out_stages = options.out_stages;
+  layout.stochastic_depth = options.stochastic_depth;
   layout.zero_init_residual = options.zero_init_residual;
   layout.recompute = options.checkpoint_blocks;
   return layout;
@@ -138,6 +139,12 @@ void ResNet::Options::fields(Fields& f) {
       .between(-1, 4);
   f("norm_eval", norm_eval,
     "Batch norms use their running statistics in training too, and leave them as they are.");
+  f("stochastic_depth", stochastic_depth,
+    "Share of samples that skip the last block in training, less for earlier blocks. 0.05 in the "
+    "procedures A1 and A2 of \"ResNet strikes back\".")
+      .at_least(0)
+      .below(1)
+      .alias("drop_path_rate");
   f("zero_init_residual", zero_init_residual,
     "Start the last norm of each block at 0, so that a block begins as its shortcut. Off as in "
     "torchvision; mmcls has it on.");

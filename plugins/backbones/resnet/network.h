@@ -48,6 +48,7 @@ class ResNet : public ResidualNetwork {
     std::vector<int64_t> out_stages = {3};
     int64_t frozen_stages = -1;
     bool norm_eval = false;
+    double stochastic_depth = 0;
     bool zero_init_residual = false;
     bool checkpoint_blocks = false;
     void fields(Fields& f);

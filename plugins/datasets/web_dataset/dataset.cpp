@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "plugins/datasets/common/labels.h"
-#include "plugins/datasets/web_dataset/shard_index.h"
 #include "plugins/datasets/web_dataset/shard_names.h"
 #include "plugins/datasets/web_dataset/tar_reader.h"
 #include "registry/error.h"
@@ -49,7 +48,8 @@ SampleLayout layout_of(const WebDataset::Options& options) {
 // All shards, several at once. Of those that are damaged the first one's error is thrown.
 std::vector<std::vector<ShardSample>> index_shards(const std::vector<std::string>& files,
                                                    const SampleLayout& layout,
-                                                   const LabelParser& labels) {
+                                                   const LabelParser& labels,
+                                                   DamagedShards damaged) {
   std::vector<std::vector<ShardSample>> shards(files.size());
   std::vector<std::exception_ptr> errors(files.size());
   std::atomic<size_t> next = 0;
@@ -59,7 +59,7 @@ std::vector<std::vector<ShardSample>> index_shards(const std::vector<std::string
       threads.emplace_back([&] {
         for (size_t shard = next++; shard < files.size(); shard = next++) {
           try {
-            shards[shard] = index_shard(files[shard], layout, labels);
+            shards[shard] = index_shard(files[shard], layout, labels, damaged);
           } catch (...) {
             errors[shard] = std::current_exception();
           }
@@ -85,12 +85,18 @@ void WebDataset::Options::fields(Fields& f) {
   f("classes", classes,
     "Names of the classes in the order of their labels; without them labels are numbers.");
   f("class_file", class_file, "The same from a text file, one name a line.");
+  f.choice("damaged_shards", damaged_shards,
+           {{"refuse", DamagedShards::kRefuse}, {"use", DamagedShards::kUse}},
+           "A tar file that ends early or has a damaged header is an error at the start; or its "
+           "samples up to there are used, and the rest counts as one damaged sample of "
+           "data.max_bad_samples.");
 }
 
 WebDataset::WebDataset(const Options& options, const Context& context)
     : images_(*context.images), files_(find_shards(options.shards)) {
   classes_.names = class_names(options.classes, options.class_file);
-  auto shards = index_shards(files_, layout_of(options), LabelParser(classes_.names));
+  auto shards =
+      index_shards(files_, layout_of(options), LabelParser(classes_.names), options.damaged_shards);
   int64_t largest = -1;
   for (size_t shard = 0; shard < shards.size(); ++shard) {
     for (auto& sample : shards[shard]) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "plugins/datasets/web_dataset/shard_index.h"
 #include "registry/context.h"
 #include "registry/dataset.h"
 #include "registry/fields.h"
@@ -23,6 +24,7 @@ class WebDataset final : public Dataset {
     std::string json_key;
     std::vector<std::string> classes;
     Path class_file;
+    DamagedShards damaged_shards = DamagedShards::kRefuse;
     void fields(Fields& f);
   };
   WebDataset(const Options& options, const Context& context);
@@ -34,7 +36,8 @@ class WebDataset final : public Dataset {
   int64_t label(int64_t index) const override { return at(index).label; }
   /// Samples of each tar file.
   std::vector<int64_t> shards() const override;
-  /// "train-000.tar: n01/0001", with the whole path of the file.
+  /// "train-000.tar: n01/0001", for the damaged rest of a file "train-000.tar: at byte 1024", with
+  /// the whole path of the file.
   std::string name(int64_t index) const override;
 
  private:

@@ -67,6 +67,23 @@ class Indexer {
     }
   }
 
+  bool has_good_sample() const {
+    return std::any_of(samples_.begin(), samples_.end(), [this](const auto& sample) {
+      return sample.fault.empty() && (&sample != &samples_.back() || is_whole());
+    });
+  }
+
+  // The rest of the file is one more sample, that of the members before it where that has not all
+  // of its own.
+  std::vector<ShardSample> finish_at(const TarDamage& damage) {
+    const auto place = fmt::format("at byte {}", damage.offset());
+    if (samples_.empty() || is_whole()) begin(place);
+    auto& rest = samples_.back();
+    const auto what = fmt::format("{}: {}", place, damage.reason());
+    rest.fault = rest.key == place ? damage.what() : where(rest.key) + ": " + what;
+    return std::move(samples_);
+  }
+
   std::vector<ShardSample> finish() {
     end();
     if (samples_.empty()) {
@@ -87,6 +104,8 @@ class Indexer {
     sample.fault = fmt::format("{}: at byte {}: {}", where(sample.key), at.offset, what);
   }
 
+  bool is_whole() const { return has_image_ && has_label_; }
+
   void begin(const std::string& key) {
     end();
     samples_.emplace_back();
@@ -94,7 +113,7 @@ class Indexer {
     has_image_ = has_label_ = false;
   }
   void end() {
-    if (samples_.empty() || (has_image_ && has_label_)) return;
+    if (samples_.empty() || is_whole()) return;
     fault(last_, has_image_ ? fmt::format("the sample has no label (.{})", label_suffix_)
                             : fmt::format("the sample has no image (looked for .{})",
                                           join(layout_.images, ", .")));
@@ -143,11 +162,18 @@ class Indexer {
 }  // namespace
 
 std::vector<ShardSample> index_shard(const std::filesystem::path& path, const SampleLayout& layout,
-                                     const LabelParser& labels) {
+                                     const LabelParser& labels, DamagedShards damaged) {
   const ShardFile file(path);
   TarReader reader(file);
   Indexer indexer(file, layout, labels);
-  while (const auto member = reader.next()) indexer.add(*member);
+  try {
+    while (const auto member = reader.next()) indexer.add(*member);
+  } catch (const TarDamage& damage) {
+    if (damaged == DamagedShards::kUse) return indexer.finish_at(damage);
+    if (!indexer.has_good_sample()) throw;
+    throw DataError(
+        fmt::format("{}; or use the samples before it with `damaged_shards: use`", damage.what()));
+  }
   return indexer.finish();
 }
 

@@ -25,12 +25,15 @@ struct ShardSample {
       fault;  // what keeps it from being loaded, or empty; begins with the shard and the key
 };
 
+/// What becomes of a tar file that cannot be read to its end: that is an error, or its samples up
+/// to there are used and the rest of it, of unknown length, is one sample with a fault.
+enum class DamagedShards { kRefuse, kUse };
+
 /// The samples of a tar file in the layout of WebDataset: neighbouring members whose names are
 /// equal up to the first dot behind the last slash. Only headers and labels are read. A sample
-/// without image or label gets a fault; damage of the tar file itself is a DataError, as is a shard
-/// without samples. Members without a suffix, or whose names begin with "__" or ".", belong to no
-/// sample.
+/// without image or label gets a fault; a shard without samples is a DataError. Members without a
+/// suffix, or whose names begin with "__" or ".", belong to no sample.
 std::vector<ShardSample> index_shard(const std::filesystem::path& path, const SampleLayout& layout,
-                                     const LabelParser& labels);
+                                     const LabelParser& labels, DamagedShards damaged);
 
 }  // namespace dnc

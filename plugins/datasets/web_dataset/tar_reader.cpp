@@ -12,8 +12,6 @@
 #include <string_view>
 #include <utility>
 
-#include "registry/error.h"
-
 namespace dnc {
 namespace {
 
@@ -44,6 +42,11 @@ std::optional<int64_t> parse_number(const char* begin, size_t size) {
 }
 
 }  // namespace
+
+TarDamage::TarDamage(const std::string& file, int64_t offset, const std::string& what)
+    : DataError(fmt::format("{}: at byte {}: {}", file, offset, what)),
+      offset_(offset),
+      reason_(what) {}
 
 ShardFile::ShardFile(const std::filesystem::path& path) : path_(path.string()) {
   fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
@@ -118,9 +121,7 @@ struct TarReader::Header {
   }
 };
 
-void TarReader::fail(const std::string& what) const {
-  throw DataError(fmt::format("{}: at byte {}: {}", file_.path(), at_, what));
-}
+void TarReader::fail(const std::string& what) const { throw TarDamage(file_.path(), at_, what); }
 
 std::optional<TarMember> TarReader::next() {
   Extended extended;

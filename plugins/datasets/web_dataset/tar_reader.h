@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "registry/error.h"
+
 namespace dnc {
 
 /// A regular file that is read at any position. Thread-safe.
@@ -34,12 +36,24 @@ struct TarMember {
   int64_t size = 0;
 };
 
+/// A tar file cannot be read on from a place in it: "FILE: at byte N: WHAT".
+class TarDamage final : public DataError {
+ public:
+  TarDamage(const std::string& file, int64_t offset, const std::string& what);
+  int64_t offset() const { return offset_; }
+  const std::string& reason() const { return reason_; }  // WHAT
+
+ private:
+  int64_t offset_;
+  std::string reason_;
+};
+
 /// Finds the members of a tar file (POSIX ustar and pax, GNU) by going from header to header,
 /// without reading what lies between. Folders and links are passed over.
 ///
-/// Trusts nothing that a header says. Throws DataError, "FILE: at byte N: ...", for a header that
-/// is none, a member that reaches beyond the end, a file that ends without the empty block that
-/// ends a tar file, and for sparse members.
+/// Trusts nothing that a header says. Throws TarDamage for a header that is none, a member that
+/// reaches beyond the end, a file that ends without the empty block that ends a tar file, and for
+/// sparse members.
 class TarReader {
  public:
   explicit TarReader(const ShardFile& file) : file_(file) {}

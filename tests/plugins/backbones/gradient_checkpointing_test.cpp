@@ -103,6 +103,12 @@ TEST(GradientCheckpointing, ResNetTrainsTheSameInLessMemory) {
   expect_same_in_less<ResNet>(resnet(), {4, 3, 64, 64});
 }
 
+TEST(GradientCheckpointing, ResNetWithStochasticDepthTrainsTheSameInLessMemory) {
+  auto options = resnet();
+  options.stochastic_depth = 0.5;
+  expect_same_in_less<ResNet>(options, {4, 3, 64, 64});
+}
+
 TEST(GradientCheckpointing, SwinTransformerTrainsTheSameInLessMemory) {
   expect_same_in_less<SwinTransformer>(swin(), {4, 3, 75, 52});
 }

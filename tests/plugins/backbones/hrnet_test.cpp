@@ -140,7 +140,7 @@ TEST(Hrnet, RefusesWrongOptions) {
   EXPECT_NE((build_error<Backbone, Hrnet>("type: T\nsize: w64\n")), "");
   EXPECT_NE((build_error<Backbone, Hrnet>("type: T\nupsampling: bicubic\n")), "");
   EXPECT_EQ((build_error<Backbone, Hrnet>("type: T\nnorm: {type: group}\n")),
-            "test.yaml:2:7: 'norm' has 32 groups, which do not divide the 18 channels of a layer");
+            "test.yaml:2:7: 'norm.groups' is 32, which does not divide the 18 channels of a layer");
 }
 
 }  // namespace

@@ -328,6 +328,69 @@ TEST(ResNet, NormEvalKeepsStatisticsAndLearnsAllParameters) {
   EXPECT_EQ(what_learns(net), std::set<std::string>(names.begin(), names.end()));
 }
 
+std::vector<double> drop_rates(const ResNet& net) {
+  std::vector<double> rates;
+  for (const auto& module : net.modules(/*include_self=*/false)) {
+    const auto block = std::dynamic_pointer_cast<ResidualBlock>(module);
+    if (block) rates.push_back(block->drop_rate());
+  }
+  return rates;
+}
+
+TEST(ResNet, RatesOfStochasticDepthAreTimms) {
+  const auto golden = Golden::load("resnet_variants.txt");
+  for (const int64_t depth : {18, 50}) {
+    auto options = all_stages(depth);
+    options.stochastic_depth = 0.2;
+    const auto rates = drop_rates(ResNet(options));
+    const auto name = "resnet" + std::to_string(depth) + "/drop_rates";
+    EXPECT_TRUE(is_close(torch::tensor(rates, torch::kDouble), golden[name], 1e-8)) << name;
+    // Stages that are not built count as well.
+    options.out_stages = {1};
+    const auto first = drop_rates(ResNet(options));
+    EXPECT_EQ(first, std::vector<double>(rates.begin(), rates.begin() + std::ssize(first)));
+  }
+}
+
+TEST(ResNet, StochasticDepthSkipsBlocksAtRandomInTrainingOnly) {
+  auto options = narrow();
+  options.stochastic_depth = 0.5;
+  ResNet net(options);
+  expect_random_in_training_only(net, {4, 3, 16, 16});
+}
+
+TEST(ResNet, StochasticDepthNearOneLeavesTheShortcutOfTheLastBlock) {
+  auto options = narrow();
+  options.stochastic_depth = 1 - 1e-7;
+  ResNet net(options);
+  torch::manual_seed(1);
+  net.train();
+  const auto map = net.forward(golden_values("images", {4, 3, 16, 16})).back();
+  EXPECT_TRUE(map.isfinite().all().item<bool>());
+  map.sum().backward();
+  for (const auto& item : net.named_parameters()) {
+    const auto& gradient = item.value().grad();
+    ASSERT_TRUE(gradient.isfinite().all().item<bool>()) << item.key();
+    // The last block passes its input on; the first, at rate 0, learns.
+    if (item.key().starts_with("layer4.1.")) {
+      EXPECT_FALSE(gradient.any().item<bool>()) << item.key();
+    }
+    if (item.key() == "layer1.0.conv1.weight") {
+      EXPECT_TRUE(gradient.any().item<bool>());
+    }
+  }
+}
+
+TEST(ResNet, FrozenBlocksAreNotSkippedAtRandom) {
+  auto options = narrow();
+  options.stochastic_depth = 0.5;
+  options.frozen_stages = 4;
+  ResNet net(options);
+  net.train();
+  const auto images = golden_values("images", {4, 3, 16, 16});
+  EXPECT_TRUE(torch::equal(net.forward(images).back(), net.forward(images).back()));
+}
+
 TEST(ResNet, KeepsChannelsLast) {
   ResNet net(narrow());
   net.eval();
@@ -398,8 +461,9 @@ TEST(ResNet, RefusesOptionsThatDoNotGoTogether) {
   EXPECT_EQ(
       (build_error<Backbone, ResNet>("{type: T, stem: cifar,\n deep_stem: true}")),
       "test.yaml:2:13: 'deep_stem' is for the stem 'imagenet'; 'cifar' is one 3x3 convolution");
-  EXPECT_EQ(error("norm: {type: group, groups: 48}"),
-            "test.yaml:2:7: 'norm' has 48 groups, which do not divide the 64 channels of a layer");
+  EXPECT_EQ(
+      error("norm: {type: group, groups: 48}"),
+      "test.yaml:2:29: 'norm.groups' is 48, which does not divide the 64 channels of a layer");
   EXPECT_NE(error("norm: {type: layer}"), "");
   EXPECT_NE(error("norm: group"), "");
   EXPECT_NE(error("strides: [1, 2, 2]"), "");

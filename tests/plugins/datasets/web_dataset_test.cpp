@@ -210,11 +210,79 @@ TEST_F(WebDatasetTest, FileThatEndsEarlyIsRefusedAtEveryLength) {
   EXPECT_EQ(error(path),
             path +
                 ": at byte 4096: the file ends without the empty block that ends a tar file; it "
-                "is cut short: copy or download it again");
+                "is cut short: copy or download it again; or use the samples before it with "
+                "`damaged_shards: use`");
   folder_.write("a.tar", whole.substr(0, 512));
   EXPECT_EQ(error(path), path +
                              ": at byte 0: '0001.jpg' has 1 bytes, but the file ends after 0 of "
                              "them; it is cut short: copy or download it again");
+}
+
+TEST_F(WebDatasetTest, FileThatEndsEarlyGivesItsWholeSamplesWhereTheOptionAllowsIt) {
+  const auto whole = two_samples() + tar_end();
+  // The first sample is whole from byte 2048 - 511 on, the second one from 4096 - 510.
+  for (const auto& [length, samples] : {std::pair{0, 1},
+                                        {512, 1},
+                                        {600, 1},
+                                        {1536, 1},
+                                        {2048, 2},
+                                        {2100, 2},
+                                        {3000, 2},
+                                        {3586, 3},
+                                        {4096, 3},
+                                        {4600, 3}}) {
+    const auto path = folder_.write("a.tar", whole.substr(0, static_cast<size_t>(length)));
+    const auto data = build(path, ", classes: [a, b], damaged_shards: use");
+    ASSERT_EQ(data->size(), samples) << length;
+    EXPECT_THAT(data->shards(), ElementsAre(samples));
+    for (int64_t i = 0; i + 1 < samples; ++i) {
+      EXPECT_EQ(data->load(i).image.width(), i + 1) << length;
+      EXPECT_EQ(data->label(i), 1 - i) << length;
+    }
+    EXPECT_EQ(data->label(samples - 1), -1);
+    EXPECT_THAT(data_error([&] { data->load(samples - 1); }),
+                StartsWith(data->name(samples - 1) + ": "))
+        << length;
+  }
+}
+
+TEST_F(WebDatasetTest, RestOfADamagedFileIsOneDamagedSample) {
+  const auto path = folder_.write("a.tar", two_samples());
+  const auto data = build(path, ", damaged_shards: use");
+  ASSERT_EQ(data->size(), 3);
+  EXPECT_EQ(data->name(2), path + ": at byte 4096");
+  EXPECT_EQ(data_error([&] { data->load(2); }),
+            path +
+                ": at byte 4096: the file ends without the empty block that ends a tar file; it "
+                "is cut short: copy or download it again");
+  // Members that were there already belong to that sample.
+  folder_.write("b.tar", two_samples().substr(0, 3584));
+  const auto cut = build(folder_.file("b.tar"), ", damaged_shards: use");
+  ASSERT_EQ(cut->size(), 2);
+  EXPECT_EQ(data_error([&] { cut->load(1); }),
+            folder_.file("b.tar") +
+                ": 0002: at byte 3072: '0002.JPEG' has 2 bytes, but the file ends after 0 of "
+                "them; it is cut short: copy or download it again");
+}
+
+TEST_F(WebDatasetTest, ShardsBesideADamagedOneAreRead) {
+  auto bytes = two_samples() + two_samples("more/") + tar_end();
+  bytes[4096 + 3] ^= 1;
+  folder_.write("0.tar", bytes);
+  folder_.write("1.tar", "");
+  folder_.write("2.tar", two_samples() + tar_end());
+  const auto data = build("'" + folder_.path().string() + "/{0..2}.tar'", ", damaged_shards: use");
+  EXPECT_THAT(data->shards(), ElementsAre(3, 1, 2));
+  EXPECT_EQ(data->load(1).image.width(), 2);
+  EXPECT_THAT(data_error([&] { data->load(2); }), HasSubstr("at byte 4096: is no header"));
+  EXPECT_THAT(data_error([&] { data->load(3); }), HasSubstr("at byte 0: the file ends"));
+  EXPECT_EQ(data->load(5).image.width(), 2);
+}
+
+TEST_F(WebDatasetTest, DamageBeforeTheFirstSampleAloneIsStillRefused) {
+  const auto path = folder_.write("a.tar", "\x1f\x8b" + std::string(5000, 'x'));
+  EXPECT_THAT(error(path, ", damaged_shards: use"),
+              StartsWith(path + ": at byte 0: is compressed"));
 }
 
 TEST_F(WebDatasetTest, DamagedHeaderIsNamedWithItsPlace) {
@@ -311,6 +379,8 @@ TEST_F(WebDatasetTest, OptionsThatCannotBeAreRefused) {
   const auto path = folder_.write("a.tar", two_samples() + tar_end());
   EXPECT_THAT(option_error(path, ", classes: [a, a]"), HasSubstr("have the same name 'a'"));
   EXPECT_THAT(option_error(path, ", images: []"), HasSubstr("'images' must have"));
+  EXPECT_THAT(option_error(path, ", damaged_shards: skip"),
+              HasSubstr("'damaged_shards' must be one of refuse, use"));
 }
 
 TEST(ShardNames, BracesAreExpandedAsInAShell) {
