@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "plugins/transforms/common/rgb_block.h"
+
 namespace dnc {
 namespace {
 
@@ -62,54 +64,59 @@ int find_mean(const Image& image) {
   return static_cast<int>(static_cast<double>(sum) / static_cast<double>(gray.size()) + 0.5);
 }
 
-// Hue, saturation and value, a byte each: a full turn of the hue is 255.
-struct Hsv {
-  uint8_t hue = 0;
-  uint8_t saturation = 0;
-  uint8_t value = 0;
-};
-
-Hsv to_hsv(const uint8_t* rgb) {
-  const auto [lowest, highest] = std::minmax({rgb[0], rgb[1], rgb[2]});
-  if (lowest == highest) return {0, 0, highest};
-  const auto range = static_cast<float>(highest - lowest);
-  const auto below = [&, top = highest](int c) { return static_cast<float>(top - rgb[c]) / range; };
-  double sextant = 0;  // of the colour circle, from -1 to 5
-  if (rgb[0] == highest) {
-    sextant = below(2) - below(1);
-  } else if (rgb[1] == highest) {
-    sextant = static_cast<float>(2.0 + below(0) - below(2));
-  } else {
-    sextant = static_cast<float>(4.0 + below(1) - below(0));
+// To hue, saturation and value, a byte each (a full turn of the hue is 255), and back with another
+// hue: in float and double by turns, and cut or rounded, as Pillow has it.
+#ifdef __x86_64__
+[[gnu::target_clones("avx2", "default")]]
+#endif
+void turn_hue(RgbBlock& block, int32_t shift) {
+  constexpr int64_t kPixels = RgbBlock::kPixels;
+  // The highest channel is the value. It says in which third of the colour circle the hue is, and
+  // how far the two others lie below it says where in that.
+  int32_t value[kPixels], range[kPixels], begin[kPixels], rise[kPixels], fall[kPixels];
+  for (int64_t i = 0; i < kPixels; ++i) {
+    const int32_t red = block.red[i], green = block.green[i], blue = block.blue[i];
+    const int32_t highest = std::max(red, std::max(green, blue));
+    const int32_t is_red = -static_cast<int32_t>(red == highest);
+    const int32_t is_green = ~is_red & -static_cast<int32_t>(green == highest);
+    const int32_t is_blue = ~(is_red | is_green);
+    value[i] = highest;
+    range[i] = highest - std::min(red, std::min(green, blue));
+    begin[i] = (is_green & 2) | (is_blue & 4);
+    rise[i] = highest - ((is_red & blue) | (is_green & red) | (is_blue & green));
+    fall[i] = highest - ((is_red & green) | (is_green & blue) | (is_blue & red));
   }
-  const double turns = sextant / 6.0 + 1.0;
-  const auto hue = static_cast<float>(turns - std::floor(turns));
-  const float saturation = range / static_cast<float>(highest);
-  return {static_cast<uint8_t>(hue * 255.0), static_cast<uint8_t>(saturation * 255.0), highest};
-}
+  int32_t sextant[kPixels], between[kPixels], lowest[kPixels];
+  for (int64_t i = 0; i < kPixels; ++i) {
+    const auto whole = static_cast<float>(std::max(range[i], 1));
+    const double up = static_cast<float>(rise[i]) / whole;
+    const double down = static_cast<float>(fall[i]) / whole;
+    const double turns = static_cast<float>(begin[i] + up - down) / 6.0 + 1.0;
+    const auto turn = static_cast<float>(turns - static_cast<int32_t>(turns));
+    const int32_t hue = (static_cast<int32_t>(turn * 255.0) + shift) & 255;
+    const float share = static_cast<float>(range[i]) / static_cast<float>(std::max(value[i], 1));
+    const auto saturation = static_cast<float>(static_cast<int32_t>(share * 255.0) / 255.0);
 
-void to_rgb(const Hsv& hsv, uint8_t* rgb) {
-  if (hsv.saturation == 0) {
-    std::fill_n(rgb, 3, hsv.value);
-    return;
+    const double position = static_cast<float>(hue) * 6.0 / 255.0;
+    sextant[i] = static_cast<int32_t>(position);
+    const auto rest = static_cast<float>(position - sextant[i]);
+    const double falling = saturation * rest, rising = saturation * (1.0 - rest);
+    const double is_odd = sextant[i] & 1;  // the channel between falls there
+    lowest[i] = round_positive(value[i] * (1.0 - saturation));
+    between[i] = round_positive(value[i] * (1.0 - (is_odd * falling + (1 - is_odd) * rising)));
   }
-  const double position = static_cast<float>(hsv.hue) * 6.0 / 255.0;
-  const auto sextant = static_cast<int>(position);
-  const auto rest = static_cast<float>(position - sextant);
-  const auto saturation = static_cast<float>(hsv.saturation / 255.0);
-  const auto darker = [&](double share) {
-    return static_cast<uint8_t>(std::round(hsv.value * (1.0 - share)));
-  };
-  const uint8_t value = hsv.value;
-  const uint8_t lowest = darker(saturation);
-  // One of the two others lies between: falling in the odd sextants, rising in the even ones.
-  const uint8_t between =
-      sextant % 2 == 1 ? darker(saturation * rest) : darker(saturation * (1.0 - rest));
-  using Rgb = std::array<uint8_t, 3>;
-  const std::array<Rgb, 6> sextants{Rgb{value, between, lowest}, {between, value, lowest},
-                                    {lowest, value, between},    {lowest, between, value},
-                                    {between, lowest, value},    {value, lowest, between}};
-  std::copy_n(sextants[static_cast<size_t>(sextant % 6)].begin(), 3, rgb);
+  for (int64_t i = 0; i < kPixels; ++i) {
+    // Where a channel is the highest and where it is between, a bit for each sextant; 6 is 0 again.
+    const auto choose = [&](uint32_t highest_in, uint32_t between_in) {
+      const int32_t is_highest = -static_cast<int32_t>(highest_in >> sextant[i] & 1);
+      const int32_t is_between = -static_cast<int32_t>(between_in >> sextant[i] & 1);
+      return (is_highest & value[i]) | (is_between & between[i]) |
+             (~(is_highest | is_between) & lowest[i]);
+    };
+    block.red[i] = choose(0b1100001, 0b0010010);
+    block.green[i] = choose(0b0000110, 0b1001001);
+    block.blue[i] = choose(0b0011000, 0b0100100);
+  }
 }
 
 Table stretch(const Histogram& counts) {
@@ -174,13 +181,8 @@ void adjust_sharpness(Image& image, double factor) {
 
 void adjust_hue(Image& image, double turn) {
   if (image.channels() == 1) return;
-  const auto shift = static_cast<int>(turn * 255);
-  uint8_t* const bytes = image.pixels();
-  for (int64_t i = 0; i < image.size(); i += 3) {
-    Hsv hsv = to_hsv(bytes + i);
-    hsv.hue = static_cast<uint8_t>(hsv.hue + shift);
-    to_rgb(hsv, bytes + i);
-  }
+  const auto shift = static_cast<int32_t>(turn * 255);
+  change_blocks(image, [&](RgbBlock& block) { turn_hue(block, shift); });
 }
 
 void remove_color(Image& image) {

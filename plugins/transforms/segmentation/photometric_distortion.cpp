@@ -2,12 +2,33 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "plugins/transforms/common/photometric.h"
+#include "plugins/transforms/common/rgb_block.h"
 #include "plugins/transforms/common/sample.h"
 
 namespace dnc {
+namespace {
+
+#ifdef __x86_64__
+[[gnu::target_clones("avx2", "default")]]
+#endif
+void scale_saturation(RgbBlock& block, double factor) {
+  for (int64_t i = 0; i < RgbBlock::kPixels; ++i) {
+    const int32_t red = block.red[i], green = block.green[i], blue = block.blue[i];
+    const int32_t value = std::max(red, std::max(green, blue));
+    const int32_t range = value - std::min(red, std::min(green, blue));
+    // A channel lies below the value by a share that is proportional to the saturation, and the
+    // lowest cannot fall below 0.
+    const double most = static_cast<double>(value) / std::max(range, 1);
+    const double scale = std::min(factor, most);
+    block.red[i] = round_positive(value - (value - red) * scale);
+    block.green[i] = round_positive(value - (value - green) * scale);
+    block.blue[i] = round_positive(value - (value - blue) * scale);
+  }
+}
+
+}  // namespace
 
 void scale_and_shift(Image& image, double factor, double addend) {
   std::array<uint8_t, 256> table;
@@ -22,19 +43,7 @@ void scale_and_shift(Image& image, double factor, double addend) {
 
 void scale_saturation(Image& image, double factor) {
   if (image.channels() == 1) return;
-  uint8_t* const bytes = image.pixels();
-  for (int64_t i = 0; i < image.size(); i += 3) {
-    uint8_t* const rgb = bytes + i;
-    const auto [lowest, value] = std::minmax({rgb[0], rgb[1], rgb[2]});
-    if (lowest == value) continue;
-    // A channel lies below the value by a share that is proportional to the saturation, and the
-    // lowest cannot fall below 0.
-    const double most = static_cast<double>(value) / (value - lowest);
-    const double scale = std::min(factor, most);
-    for (int c = 0; c < 3; ++c) {
-      rgb[c] = static_cast<uint8_t>(std::lround(value - (value - rgb[c]) * scale));
-    }
-  }
+  change_blocks(image, [&](RgbBlock& block) { scale_saturation(block, factor); });
 }
 
 void PhotometricDistortion::Options::fields(Fields& f) {
