@@ -60,7 +60,7 @@ std::string key_text(const std::string& key) {
 std::string scalar_text(const Node& node) {
   std::string text = node.scalar;
   for (size_t at = 0; (at = text.find("${", at)) != std::string::npos; at += 3) {
-    text.insert(at, "$");
+    text.insert(at, 1, '$');
   }
   return node.quoted || needs_quotes(text) ? double_quoted(text) : text;
 }

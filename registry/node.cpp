@@ -1,6 +1,7 @@
 #include "registry/node.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "registry/error.h"
@@ -88,21 +89,32 @@ namespace {
                     what);
 }
 
+// What a key of a map, or an index of a list, leads to; nullptr where it leads nowhere.
+const Node* find_below(const Node& node, const std::string& key) {
+  if (!node.is_list()) return node.find(key);
+  size_t index = 0;
+  const char* end = key.data() + key.size();
+  const auto result = std::from_chars(key.data(), end, index);
+  const bool is_index = result.ec == std::errc() && result.ptr == end;
+  return is_index && index < node.items.size() ? &node.items[index] : nullptr;
+}
+
 }  // namespace
 
 void Node::fail(const std::string& what) const { fail_at(origin, path, what); }
 
 void Node::fail(const std::string& key, const std::string& what) const {
-  // The nearest node that is there: of a.b.c that may be a.b.
+  // The nearest node that was written: of a.b.c that may be a.b. A default was written nowhere.
   const Node* at = this;
+  const Origin* nearest = &origin;
   for (size_t begin = 0; begin <= key.size();) {
     const auto end = std::min(key.find('.', begin), key.size());
-    const auto* next = at->find(key.substr(begin, end - begin));
-    if (!next) break;
-    at = next;
+    at = find_below(*at, key.substr(begin, end - begin));
+    if (!at) break;
+    if (!at->origin.file.empty()) nearest = &at->origin;
     begin = end + 1;
   }
-  fail_at(at->origin, path.empty() || key.empty() ? path + key : path + "." + key, what);
+  fail_at(*nearest, path.empty() || key.empty() ? path + key : path + "." + key, what);
 }
 
 }  // namespace dnc

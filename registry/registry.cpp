@@ -116,7 +116,12 @@ std::shared_ptr<void> Registry::build_erased(Kind kind, const Node& node,
     with_registry.registry = this;
     return component.build(node, with_registry);
   } catch (const OptionError& error) {
-    node.fail(error.option(), error.what());
+    // The component names its option; the file may give it under another name.
+    auto options = resolve(kind, node);
+    for (const auto& entry : node.entries) {
+      if (!options.find(entry.key)) options.set(entry.key, entry.value);  // a size that is repeated
+    }
+    options.fail(error.option(), error.what());
   }
 }
 
@@ -162,6 +167,13 @@ Node resolve_components(const Field::Components& components, const Registry& reg
   return list;
 }
 
+Node resolve_value(const Field& field, const Node& written) {
+  Node value = field.value();
+  if (value.items.size() != written.items.size()) return value;
+  for (size_t i = 0; i < value.items.size(); ++i) value.items[i].origin = written.items[i].origin;
+  return value;
+}
+
 Node resolve_list(const Field::List& list, const Registry& registry, const Node& written) {
   Node resolved = Node::make_list();
   const auto items = list.items();
@@ -194,7 +206,7 @@ Node resolve_fields(const Fields& fields, const Registry& registry, const Node& 
     } else if (const auto* components = std::get_if<Field::Components>(&field.target)) {
       value = resolve_components(*components, registry, nothing.path);
     } else {
-      value = field.value();
+      value = resolve_value(field, *source);
     }
     if (value.origin.file.empty()) value.origin = source->origin;
     value.path = nothing.path;

@@ -79,6 +79,27 @@ TEST(Node, FailsAtItsOwnPlace) {
   EXPECT_EQ(message_of<ConfigError>([] { Node().fail("nothing is known"); }), "nothing is known");
 }
 
+TEST(Node, FailsAtAnItemOfAListByItsIndex) {
+  auto map = model();
+  auto list = Node::make_list();
+  list.origin = {"x.yaml", 4, 9};
+  list.items = {scalar_at("1", {"x.yaml", 4, 10}), scalar_at("2", {"x.yaml", 4, 13})};
+  map.set("steps", list);
+  EXPECT_EQ(message_of<ConfigError>([&] { map.fail("steps.1", "is wrong"); }),
+            "x.yaml:4:13: 'model.steps.1' is wrong");
+  for (const std::string no_item : {"2", "-1", "first", ""}) {
+    EXPECT_EQ(message_of<ConfigError>([&] { map.fail("steps." + no_item, "is wrong"); }),
+              "x.yaml:4:9: 'model.steps." + no_item + "' is wrong");
+  }
+}
+
+TEST(Node, FailsBesideADefaultWhichWasWrittenNowhere) {
+  auto map = model();
+  map.find("head")->set("k", Node::make_scalar("4"));
+  EXPECT_EQ(message_of<ConfigError>([&] { map.fail("head.k", "is too few"); }),
+            "x.yaml:3:9: 'model.head.k' is too few");
+}
+
 TEST(Node, FailsAtAsMuchOfAKeyAsIsThere) {
   EXPECT_EQ(message_of<ConfigError>([] { model().fail("head", "is wrong"); }),
             "x.yaml:3:9: 'model.head' is wrong");

@@ -78,6 +78,41 @@ struct Product : Schedule {
   std::vector<std::shared_ptr<Schedule>> rest;
 };
 
+// Refuses what is inside its options.
+struct Picky : Schedule {
+  struct Limits {
+    int64_t low = 0;
+    std::optional<int64_t> high;
+    void fields(Fields& f) {
+      f("low", low, "Least.").alias("lower");
+      f("high", high, "Most.");
+    }
+  };
+  struct Options {
+    int64_t lowest = 0;
+    Limits limits;
+    std::vector<Limits> parts;
+    void fields(Fields& f) {
+      f("lowest", lowest, "Of limits.low.");
+      f.group("limits", limits, "Its range.").alias("range");
+      f.list("parts", parts, "Ranges of parts.").alias("pieces");
+    }
+  };
+  explicit Picky(const Options& options) {
+    const auto refuse = [](const std::string& option, int64_t value) {
+      throw OptionError(option, "is " + std::to_string(value));
+    };
+    if (options.limits.low < options.lowest || options.limits.low == 7) {
+      refuse("limits.low", options.limits.low);
+    }
+    for (size_t i = 0; i < options.parts.size(); ++i) {
+      if (options.parts[i].low == 8) refuse("parts." + std::to_string(i) + ".low", 8);
+    }
+    if (options.parts.empty()) throw OptionError("parts", "is empty");
+  }
+  double factor(int64_t) const override { return 1; }
+};
+
 struct OfContext : Schedule {
   explicit OfContext(const Context& context) : steps(context.run.steps) {}
   double factor(int64_t) const override { return static_cast<double>(steps); }
@@ -102,6 +137,11 @@ struct OwnChannels : Head {
   explicit OwnChannels(const Options& options) : channels(options.channels) {}
   torch::Tensor forward(const torch::Tensor& embeddings) override { return embeddings; }
   int64_t channels;
+};
+
+struct Narrow : Head {
+  Narrow() { throw OptionError("in_channels", "is too wide"); }
+  torch::Tensor forward(const torch::Tensor& embeddings) override { return embeddings; }
 };
 
 struct TestDecodeHead : DecodeHead {
@@ -274,10 +314,41 @@ TEST_F(RegistryTest, PointsAtTheKeyThatIsWrong) {
 
 TEST_F(RegistryTest, PointsAtTheOptionThatAConstructorRefuses) {
   EXPECT_EQ(refusal("lr: {type: Fixed, value: 200}\n"), "c.yaml:1:26: 'lr.value' is too much");
-  EXPECT_EQ(refusal("lr: {type: Fixed, steps: [1, 0]}\n"), "c.yaml:1:26: 'lr.steps.1' is zero");
+  EXPECT_EQ(refusal("lr: {type: Fixed, steps: [1, 0]}\n"), "c.yaml:1:30: 'lr.steps.1' is zero");
   EXPECT_EQ(refusal("lr: {type: Fixed, steps: []}\n"), "c.yaml:1:5: 'lr' does not like itself");
   EXPECT_EQ(refusal("lr: {type: Product, first: {type: Fixed, value: 200}}\n"),
             "c.yaml:1:49: 'lr.first.value' is too much");
+}
+
+class RefusedOptionTest : public RegistryTest {
+ protected:
+  RefusedOptionTest() {
+    Registrar registrar(registry_, "/plugins/picky.so");
+    registrar.schedule<Picky>("Picky", "Refuses what is inside its options.");
+    registrar.head<Narrow>("Narrow", "Refuses each width.");
+  }
+};
+
+TEST_F(RefusedOptionTest, PointsAtTheKeyUnderWhicheverNameItIsGiven) {
+  EXPECT_EQ(refusal("lr:\n  type: Fixed\n  factor: 200\n"), "c.yaml:3:11: 'lr.value' is too much");
+  EXPECT_EQ(refusal("lr: {type: Picky, range: {lower: 7}}\n"), "c.yaml:1:34: 'lr.limits.low' is 7");
+  EXPECT_EQ(refusal("lr: {type: Picky, limits: {low: 7}}\n"), "c.yaml:1:33: 'lr.limits.low' is 7");
+  EXPECT_EQ(refusal("lr: {type: Picky, pieces: [{}, {lower: 8}]}\n"),
+            "c.yaml:1:40: 'lr.parts.1.low' is 8");
+}
+
+TEST_F(RefusedOptionTest, PointsAtTheMapAroundADefault) {
+  EXPECT_EQ(refusal("lr: {type: Picky, lowest: 1}\n"), "c.yaml:1:5: 'lr.limits.low' is 0");
+  EXPECT_EQ(refusal("lr: {type: Picky, lowest: 1, limits: {high: 3}}\n"),
+            "c.yaml:1:38: 'lr.limits.low' is 0");
+  EXPECT_EQ(refusal("lr: Picky\n"), "c.yaml:1:5: 'lr.parts' is empty");
+}
+
+TEST_F(RefusedOptionTest, PointsAtASizeThatIsRepeated) {
+  context_.channels = 64;
+  EXPECT_EQ(refusal<Head>("head: {type: Narrow, in_channels: 64}\n"),
+            "c.yaml:1:35: 'head.in_channels' is too wide");
+  EXPECT_EQ(refusal<Head>("head: {type: Narrow}\n"), "c.yaml:1:7: 'head.in_channels' is too wide");
 }
 
 // ---- sizes that the host knows ------------------------------------------------------------------
