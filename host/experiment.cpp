@@ -144,6 +144,10 @@ void ExperimentOptions::fields(Fields& f) {
   f.components("hooks", hooks, "Watch the run.");
   f("load_from", load_from,
     "Weights to start from: a run, a checkpoint, a .safetensors file, or one of PyTorch.");
+  f.choice(
+      "load_part", load_part, {{"all", LoadPart::kAll}, {"backbone", LoadPart::kBackbone}},
+      "What is taken of load_from: the network, but for a head of other classes and parts that "
+      "are new, or the backbone alone.");
   f("load_allow", load_allow,
     "Tensors of load_from or the model that may be missing or differ: patterns such as head.*");
 }
@@ -161,7 +165,8 @@ std::optional<int64_t> gpu_index(const std::string& name) {
   return std::stoll(digits);
 }
 
-// What one option alone cannot know.
+// What one option alone cannot know. The resolved config has each key under its own name, and
+// knows where it was written, under whichever name.
 void check_together(const ExperimentOptions& options, const Node& config) {
   const auto& train = options.train;
   if (train.epochs && train.steps) {
@@ -175,6 +180,11 @@ void check_together(const ExperimentOptions& options, const Node& config) {
     options.warmup.length(1);
   } catch (const OptionError& error) {
     config.fail("warmup." + error.option(), error.what());
+  }
+  try {
+    options.model.inference.check();
+  } catch (const OptionError& error) {
+    config.fail("model.inference." + error.option(), error.what());
   }
   const auto& data = options.data;
   if (data.train.dataset.empty() && data.val.dataset.empty() && data.test.dataset.empty()) {
@@ -215,13 +225,8 @@ Experiment::Experiment(const Registry& registry, const ImageReader& images, Node
   Fields fields;
   options_.fields(fields);
   fields.read(config_);
-  check_together(options_, config_);
-  try {
-    options_.model.inference.check();
-  } catch (const OptionError& error) {
-    config_.fail("model.inference." + error.option(), error.what());
-  }
   resolved_ = resolve_fields(fields, registry_, config_);
+  check_together(options_, resolved_);
   resolved_.find("plugins")->items.clear();
   for (const auto& plugin : plugins_of(config_)) {
     resolved_.find("plugins")->items.push_back(Node::make_scalar(plugin));
@@ -378,8 +383,7 @@ std::shared_ptr<Optimizer> Experiment::build_optimizer(Model& model) {
   try {
     optimizer->set_groups(make_parameter_groups(model, options_.parameters));
   } catch (const OptionError& error) {
-    const auto* node = config_.find("parameters");
-    (node ? *node : config_).fail(error.option(), error.what());
+    resolved_.fail("parameters." + error.option(), error.what());
   }
   return optimizer;
 }

@@ -13,6 +13,7 @@
 #include "host/train/ema.h"
 #include "host/train/grad_scaler.h"
 #include "host/train/parameter_groups.h"
+#include "host/weights/weight_differences.h"
 #include "registry/batch_transform.h"
 #include "registry/fields.h"
 #include "registry/hook.h"
@@ -134,6 +135,7 @@ struct ExperimentOptions {
                                     Slot<Metric>("Confusion")};
   std::vector<Slot<Hook>> hooks;
   Path load_from;
+  LoadPart load_part = LoadPart::kAll;
   std::vector<std::string> load_allow;
   void fields(Fields& f);
 };

@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
   dnc::add_test(app, action);
   dnc::add_compare(app, action);
   dnc::add_predict(app, action);
+  dnc::add_explain(app, action);
   dnc::add_fit(app, action);
   dnc::add_knn(app, action);
   dnc::add_browse(app, action);
@@ -46,6 +47,7 @@ int run(int argc, char** argv) {
   dnc::add_describe(app, action);
   dnc::add_schema(app, action);
   dnc::add_convert(app, action);
+  dnc::add_export(app, action);
   dnc::add_plugins(app, action);
   dnc::add_completion(app, action);
   dnc::add_version(app, action);

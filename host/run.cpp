@@ -35,16 +35,6 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
                         folder.string());
 }
 
-// The averaged weights in place of the live ones, where the run keeps averages.
-TensorMap with_averages(TensorMap model, const TensorMap& state) {
-  const std::string prefix = "ema.average.";
-  for (const auto& item : state) {
-    if (item.key().rfind(prefix, 0) != 0) continue;
-    if (auto* live = model.find(item.key().substr(prefix.size()))) *live = item.value();
-  }
-  return model;
-}
-
 // Ready to be asked: on the device of the experiment, in the layout that it trains with.
 void place(OpenedRun& run) {
   run.model->to(run.experiment->device());
@@ -85,18 +75,11 @@ void load_weights(OpenedRun& run, const ModelSource& source, NeededWeights neede
                ": has no load_from: the weights of the backbone are random; give --weights FILE";
     return;
   }
-  const auto state = state_of(*run.model);
-  auto allow = options.load_allow;
-  if (needed == NeededWeights::kBackbone &&
-      std::any_of(state.begin(), state.end(),
-                  [](const auto& item) { return item.key().starts_with("head."); })) {
-    allow.emplace_back("head.*");
-  }
   const auto weights = read_weights(options.load_from.value);
   run.checkpoint = weights.origin;
-  run.note = start_from_weights(
-      state, weights, allow,
-      needed == NeededWeights::kModel ? OtherClasses::kRefuse : OtherClasses::kKeepOurs);
+  run.note =
+      start_from_weights(state_of(*run.model), weights, options.load_allow,
+                         needed == NeededWeights::kModel ? LoadPart::kModel : options.load_part);
 }
 
 }  // namespace
@@ -122,7 +105,7 @@ OpenedRun open_run(Program& program, const fs::path& path, const std::string& wh
   const auto checkpoint = load_checkpoint(run.checkpoint);
   run.step = checkpoint.progress.step;
   run.model = run.experiment->build_model();
-  load_state(*run.model, with_averages(checkpoint.model, checkpoint.state),
+  load_state(*run.model, evaluated_weights(checkpoint).tensors,
              (run.checkpoint / "model.safetensors").string());
   place(run);
   return run;

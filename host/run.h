@@ -35,8 +35,8 @@ struct ModelSource {
   std::vector<std::string> overrides;
 };
 
-/// What its weights must bring: all of the model, or all but the head, which stays as the seed
-/// makes it. Without any weights the first is an error, the second is told in the note.
+/// What its weights must bring: all of the model, or what a training starts with, where the head
+/// may stay as the seed makes it. Without any the first is an error, the second told in the note.
 enum class NeededWeights { kModel, kBackbone };
 
 /// Opens a run as open_run() does, or builds a config's model and loads its weights. Of a config

@@ -57,16 +57,16 @@ inline testing::AssertionResult is_same(const Image& actual, const Image& expect
 }
 
 /// How far two images of one size are apart, in levels of 255.
-struct Difference {
+struct PixelDifference {
   double mean = 0;                // of the absolute differences
   std::array<double, 3> shift{};  // of the differences of each channel, with their sign
 };
-inline Difference difference(const Image& actual, const Image& expected) {
+inline PixelDifference difference(const Image& actual, const Image& expected) {
   EXPECT_EQ(actual.height(), expected.height());
   EXPECT_EQ(actual.width(), expected.width());
   EXPECT_EQ(actual.channels(), expected.channels());
   if (actual.size() != expected.size()) return {255, {255, 255, 255}};
-  Difference found;
+  PixelDifference found;
   const auto pixels = static_cast<double>(actual.height() * actual.width());
   for (int64_t i = 0; i < actual.size(); ++i) {
     const double one = int{actual.pixels()[i]} - int{expected.pixels()[i]};

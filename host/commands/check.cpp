@@ -9,6 +9,7 @@
 #include "host/commands/commands.h"
 #include "host/program.h"
 #include "host/train/evaluate.h"
+#include "host/train/start_model.h"
 #include "host/train/step.h"
 #include "registry/communicator.h"
 #include "registry/error.h"
@@ -55,6 +56,7 @@ struct CheckCommand {
     const auto size = model->size();
     std::cout << fmt::format("model: {} learnable parameters, {} numbers in buffers\n",
                              size.learnable, size.buffers);
+    if (const auto text = start_model(experiment, *model); !text.empty()) std::cout << text << "\n";
     TrainStep step(experiment, model, device, alone);
     LoaderOptions one;
     one.batch_size = std::min(options.data.batch_size, train.dataset->size());

@@ -89,8 +89,10 @@ struct ConvertCommand {
 void add_convert(CLI::App& app, Action& action) {
   auto command = std::make_shared<ConvertCommand>();
   auto* sub = app.add_subcommand("convert", "Write weights in another format or under other names");
-  sub->add_option("in", command->in,
-                  "A run (its best checkpoint), a checkpoint, or a file: .safetensors, .pth, .pt")
+  sub->add_option(
+         "in", command->in,
+         "A run (its best checkpoint), a checkpoint, or a file: .safetensors, .pth, .pt. Of "
+         "a run with train.ema the averaged parameters")
       ->required()
       ->type_name("IN");
   sub->add_option("out", command->out, "A .safetensors or .pth file")->required()->type_name("OUT");

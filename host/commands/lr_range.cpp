@@ -18,10 +18,8 @@
 #include "host/report/terminal_plot.h"
 #include "host/report/terminal_table.h"
 #include "host/train/runner.h"
-#include "host/train/saved_weights.h"
+#include "host/train/start_model.h"
 #include "host/train/step.h"
-#include "host/weights/initial_weights.h"
-#include "host/weights/state.h"
 #include "registry/communicator.h"
 #include "registry/error.h"
 
@@ -60,10 +58,8 @@ struct LrRangeCommand {
     const auto model = experiment.build_model();
     model->to(device);
     if (all.train.channels_last) model->to_channels_last();
-    if (!all.load_from.empty()) {
-      std::cerr << start_from_weights(state_of(*model), read_weights(all.load_from.value),
-                                      all.load_allow)
-                << "\n";
+    if (const auto text = start_model(experiment, *model); !text.empty()) {
+      std::cerr << text << "\n";
     }
     TrainStep step(experiment, model, device, alone);
     step.set_lr([&](int64_t i) { return range.lr(i); });

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "host/commands/commands.h"
-#include "host/data/encode_png.h"
+#include "host/commands/image_files.h"
 #include "host/files.h"
 #include "host/inference.h"
 #include "host/report/comparison_text.h"
@@ -24,64 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Image files without labels.
-class Files final : public Dataset {
- public:
-  Files(std::vector<std::string> files, const ImageReader& images, ClassInfo classes)
-      : files_(std::move(files)), images_(images), classes_(std::move(classes)) {}
-
-  int64_t size() const override { return static_cast<int64_t>(files_.size()); }
-  Sample load(int64_t index) const override {
-    Sample sample;
-    sample.index = index;
-    sample.image = images_.open(name(index));
-    sample.label = kIgnoredLabel;
-    return sample;
-  }
-  const ClassInfo& classes() const override { return classes_; }
-  std::string name(int64_t index) const override { return files_[static_cast<size_t>(index)]; }
-
- private:
-  std::vector<std::string> files_;
-  const ImageReader& images_;
-  ClassInfo classes_;
-};
-
-bool looks_like_image(const fs::path& path) {
-  static const std::vector<std::string> known{".jpg", ".jpeg", ".png", ".bmp", ".webp",
-                                              ".tif", ".tiff", ".pgm", ".ppm"};
-  auto suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(known.begin(), known.end(), suffix) != known.end();
-}
-
-// Files as given; of folders, all images below them, by name.
-std::vector<std::string> find_images(const std::vector<std::string>& paths) {
-  std::vector<std::string> files;
-  for (const auto& path : paths) {
-    if (!fs::exists(path)) throw DataError(path + ": no such file or folder");
-    if (!fs::is_directory(path)) {
-      files.push_back(path);
-      continue;
-    }
-    std::vector<std::string> inside;
-    std::error_code error;
-    fs::recursive_directory_iterator entry(path, error);
-    for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-      std::error_code gone;
-      if (entry->is_regular_file(gone) && looks_like_image(entry->path())) {
-        inside.push_back(entry->path().string());
-      }
-    }
-    if (error) throw DataError(path + ": cannot be read: " + error.message());
-    if (inside.empty()) throw DataError(path + ": there is no image in this folder");
-    std::sort(inside.begin(), inside.end());
-    files.insert(files.end(), inside.begin(), inside.end());
-  }
-  return files;
-}
-
 struct Prediction {
   std::string file;
   std::vector<std::pair<std::string, double>> best;  // classes with their probabilities
@@ -95,11 +36,6 @@ Image label_image(const torch::Tensor& scores, const Image& image) {
                           .cpu()
                           .contiguous();
   return {image.height(), image.width(), 1, labels.const_data_ptr<uint8_t>()};
-}
-
-void write_png(const fs::path& path, const Image& image) {
-  const auto bytes = encode_png(image);
-  write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 struct PredictCommand {
@@ -118,7 +54,7 @@ struct PredictCommand {
     const bool pixels = experiment.task() == Task::kPixels;
     check_out(files, pixels, experiment.classes());
     const auto& classes = experiment.classes();
-    Split split{"predict", std::make_shared<Files>(files, program.images(), classes),
+    Split split{"predict", std::make_shared<ImageFiles>(files, program.images(), classes),
                 experiment.test_transforms()};
     SingleProcess alone;
     auto options = experiment.options().data;
@@ -155,14 +91,7 @@ struct PredictCommand {
     }
     if (!pixels) return;
     if (classes.size() > 255) throw Error(source.path + ": label images have at most 255 classes");
-    std::map<std::string, std::string> owners;
-    for (const auto& file : files) {
-      const auto [same, is_new] = owners.try_emplace(fs::path(file).stem().string(), file);
-      if (!is_new) {
-        throw DataError(file + ": has the name of " + same->second +
-                        ", and their pictures would overwrite each other; predict them apart");
-      }
-    }
+    check_names_differ(files, "their pictures");
     create_folder(out);
   }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/files.h"
+#include "host/report/confusion.h"
 #include "registry/prototypes.h"
 
 namespace dnc {
@@ -15,11 +16,16 @@ namespace fs = std::filesystem;
 
 constexpr const char* kStopFile = "stop";
 constexpr const char* kMassFile = "prototypes.jsonl";
+constexpr int64_t kConfusionSide = 320;  // pixels
 
 }  // namespace
 
 void TensorBoardHook::Options::fields(Fields& f) {
   f("every", every, "Steps between two entries of losses and lr.").at_least(1);
+  f("images", images,
+    "Images in the picture of the first batch and, for pixels, in that of an evaluation (image, "
+    "labels and predictions of each); 0 writes no pictures, none of the confusion matrix either.")
+      .between(0, 64);
 }
 
 void TensorBoardHook::before_run(RunState& state) {
@@ -45,10 +51,20 @@ void TensorBoardHook::after_evaluation(RunState& state, const Evaluation& evalua
     }
   }
   writer_->add_scalars(state.step, scalars);
+  for (const auto& table : evaluation.tables) {
+    if (options_.images == 0 || table.name != "confusion" || table.rows.empty()) continue;
+    writer_->add_image(state.step, evaluation.split + "/" + table.name,
+                       report::confusion_picture(table, kConfusionSide));
+  }
   writer_->flush();
 }
 
 void TensorBoardHook::after_run(RunState&) { writer_->flush(); }
+
+void TensorBoardHook::after_picture(const RunState& state, const std::string& name,
+                                    const Image& picture) {
+  writer_->add_image(state.step, name, picture);
+}
 
 void PrototypeMassHook::before_run(RunState& state) {
   // A resumed run does some steps again: their lines go.

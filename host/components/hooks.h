@@ -4,16 +4,18 @@
 #include <memory>
 
 #include "host/report/tensorboard.h"
+#include "host/train/pictures.h"
 #include "registry/fields.h"
 #include "registry/hook.h"
 
 namespace dnc {
 
-/// Writes losses, lr and evaluations as events for TensorBoard into the run's folder.
-class TensorBoardHook final : public Hook {
+/// Writes losses, lr, evaluations and pictures as events for TensorBoard into the run's folder.
+class TensorBoardHook final : public Hook, public PictureWatcher {
  public:
   struct Options {
     int64_t every = 50;
+    int64_t images = 9;
     void fields(Fields& f);
   };
   explicit TensorBoardHook(const Options& options) : options_(options) {}
@@ -22,6 +24,8 @@ class TensorBoardHook final : public Hook {
   void after_step(RunState& state) override;
   void after_evaluation(RunState& state, const Evaluation& evaluation) override;
   void after_run(RunState& state) override;
+  int64_t images() const override { return options_.images; }
+  void after_picture(const RunState& state, const std::string& name, const Image& picture) override;
 
  private:
   Options options_;

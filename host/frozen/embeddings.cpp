@@ -105,16 +105,21 @@ Embeddings collect_embeddings(Model& model, Loader& loader, torch::Device device
   return {all.values.narrow(0, 0, count), all.labels.narrow(0, 0, count)};
 }
 
-std::shared_ptr<const Dataset> draw_samples(std::shared_ptr<const Dataset> dataset, int64_t count,
-                                            uint64_t seed) {
-  if (dataset->size() <= count) return dataset;
+std::vector<int64_t> draw_indices(int64_t size, int64_t count, uint64_t seed) {
   Sampler sampler;
-  sampler.size = dataset->size();
+  sampler.size = size;
   sampler.shuffle = true;
   sampler.seed = seed;
   auto indices = sampler.order(0);
-  indices.resize(static_cast<size_t>(std::max<int64_t>(count, 1)));
+  indices.resize(static_cast<size_t>(std::clamp<int64_t>(count, 1, size)));
   std::sort(indices.begin(), indices.end());
+  return indices;
+}
+
+std::shared_ptr<const Dataset> draw_samples(std::shared_ptr<const Dataset> dataset, int64_t count,
+                                            uint64_t seed) {
+  if (dataset->size() <= count) return dataset;
+  auto indices = draw_indices(dataset->size(), count, seed);
   return std::make_shared<Part>(std::move(dataset), std::move(indices));
 }
 

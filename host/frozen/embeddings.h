@@ -3,6 +3,8 @@
 #include <torch/types.h>
 
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "host/data/loader.h"
 #include "host/experiment.h"
@@ -30,6 +32,10 @@ void for_each_embedding(Model& model, Loader& loader, torch::Device device, Prec
 /// All of them together, on the CPU: N x D x 4 bytes.
 Embeddings collect_embeddings(Model& model, Loader& loader, torch::Device device,
                               Precision precision, const Progressed& progressed = {});
+
+/// `count` numbers below `size`, drawn without repetition by the seed, rising; all of them where
+/// there are no more.
+std::vector<int64_t> draw_indices(int64_t size, int64_t count, uint64_t seed);
 
 /// `count` samples of a data set, drawn without repetition by the seed, in the order of the set;
 /// the set itself where it has no more.

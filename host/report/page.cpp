@@ -100,6 +100,21 @@ details > :not(summary) { margin-top: 0.8rem; }
   overflow-wrap: anywhere; }
 .pictures strong { color: var(--text); }
 .pictures img.small-image, .sheet img.small-image { image-rendering: pixelated; }
+.views { display: grid; gap: 1.4rem 1.6rem; margin: 0 0 1.5rem; align-items: start;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 20rem)); }
+.views.large { grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+.views figure { margin: 0; min-width: 0; }
+.views img { display: block; width: 100%; height: auto; background: var(--faint);
+  border-radius: 3px; }
+.views img.small-image { image-rendering: pixelated; }
+.views figcaption { margin-top: 0.4rem; }
+.rule { margin: 0 0 0.8rem; padding: 0.7rem 1rem; max-width: 60rem; background: var(--faint);
+  border-left: 3px solid var(--accent); overflow-wrap: anywhere; }
+h3 { margin: 1.8rem 0 0.8rem; font-size: 1rem; font-weight: 600; }
+.swatch { display: inline-block; width: 0.9em; height: 0.9em; margin-right: 0.4em;
+  border: 1px solid var(--rule); border-radius: 2px; vertical-align: -0.1em; }
+.no-picture { display: flex; aspect-ratio: 1; align-items: center; justify-content: center;
+  background: var(--faint); border-radius: 3px; font-size: 1.4rem; color: var(--muted); }
 .matrix-picture img { max-width: 100%; height: auto; border: 1px solid var(--rule); }
 table.sheet td { padding: 0.3rem 0.3rem 0.3rem 0.9rem; vertical-align: middle; }
 table.sheet tbody th { vertical-align: middle; font-size: 0.8125rem; font-weight: 400;

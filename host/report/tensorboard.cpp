@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "host/data/encode_png.h"
 #include "host/files.h"
 
 namespace dnc {
@@ -81,6 +82,26 @@ void TensorBoardWriter::add_scalars(int64_t step,
     put_fixed(value, static_cast<float>(number));
     put_bytes(summary, 1, value);
   }
+  write_summary(step, summary);
+}
+
+void TensorBoardWriter::add_image(int64_t step, const std::string& name, const Image& image) {
+  const auto png = encode_png(image);
+  std::string fields;  // of Summary.Image
+  for (const auto& [field, value] :
+       {std::pair{1, image.height()}, {2, image.width()}, {3, image.channels()}}) {
+    put_key(fields, field, kVarint);
+    put_varint(fields, static_cast<uint64_t>(value));  // 1 channel is gray, 3 are RGB
+  }
+  put_bytes(fields, 4, {png.begin(), png.end()});
+  std::string value, summary;
+  put_bytes(value, 1, name);
+  put_bytes(value, 4, fields);
+  put_bytes(summary, 1, value);
+  write_summary(step, summary);
+}
+
+void TensorBoardWriter::write_summary(int64_t step, const std::string& summary) {
   std::string event = event_head(step);
   put_bytes(event, 5, summary);
   write_record(event);

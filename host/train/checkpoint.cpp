@@ -350,13 +350,6 @@ Checkpoint load_checkpoint(const fs::path& folder) {
   });
 }
 
-TensorMap load_checkpoint_model(const fs::path& folder) {
-  return loading([&] {
-    verify(folder, {kModel});
-    return read_safetensors(folder / kModel).tensors;
-  });
-}
-
 Progress load_checkpoint_progress(const fs::path& folder) {
   return loading([&] {
     verify(folder, {kProgress});

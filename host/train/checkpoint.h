@@ -72,8 +72,7 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints,
 /// Reads one checkpoint whole, verified by its manifest. Throws CheckpointError, which begins with
 /// the file, for one that is missing, cut short, changed, or of another program.
 Checkpoint load_checkpoint(const std::filesystem::path& folder);
-/// Only its weights, or only its progress, verified too.
-TensorMap load_checkpoint_model(const std::filesystem::path& folder);
+/// Only its progress, verified too.
 Progress load_checkpoint_progress(const std::filesystem::path& folder);
 
 /// A checkpoint and where it was found.

@@ -131,10 +131,14 @@ void ParameterRules::fields(Fields& f) {
 std::vector<ParameterGroup> make_parameter_groups(const torch::nn::Module& model,
                                                   const ParameterRules& rules) {
   const auto parameters = parameters_of(model);
-  for (const auto& rule : rules.rules) check_matches("rules", rule.match, parameters);
-  for (const auto& which : rules.no_decay) {
+  for (size_t i = 0; i < rules.rules.size(); ++i) {
+    check_matches("rules." + std::to_string(i) + ".match", rules.rules[i].match, parameters);
+  }
+  for (size_t i = 0; i < rules.no_decay.size(); ++i) {
+    const auto& which = rules.no_decay[i];
     // These two say what is meant, whether or not a model has any.
-    if (which != "norm" && which != "bias") check_matches("no_decay", which, parameters);
+    if (which == "norm" || which == "bias") continue;
+    check_matches("no_decay." + std::to_string(i), which, parameters);
   }
 
   std::vector<ParameterGroup> groups;

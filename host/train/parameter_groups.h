@@ -35,8 +35,8 @@ struct ParameterRules {
 /// The parameters of a model that require a gradient, each once, in groups with the same lr and
 /// weight decay; both groups and members are in the model's order.
 ///
-/// Throws OptionError ("rules" or "no_decay") for a pattern that matches no parameter at all, not
-/// even a frozen one: it is a typing error, or was written for another model.
+/// Throws OptionError ("rules.N.match" or "no_decay.N") for a pattern that matches no parameter at
+/// all, not even a frozen one: it is a typing error, or was written for another model.
 std::vector<ParameterGroup> make_parameter_groups(const torch::nn::Module& model,
                                                   const ParameterRules& rules);
 

@@ -11,11 +11,9 @@
 
 #include "host/environment.h"
 #include "host/report/run_result.h"
-#include "host/train/evaluate.h"
 #include "host/train/result.h"
-#include "host/train/saved_weights.h"
 #include "host/train/signals.h"
-#include "host/weights/initial_weights.h"
+#include "host/train/start_model.h"
 #include "host/weights/state.h"
 #include "registry/config.h"
 #include "registry/error.h"
@@ -65,6 +63,7 @@ Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name,
       model_(experiment.build_model()),
       metrics_(experiment.build_metrics()),
       hooks_(experiment.build_hooks()),
+      pictures_(hooks_, experiment),
       steps_per_epoch_(experiment.steps_per_epoch()),
       steps_(experiment.steps()),
       folder_(folder, to_yaml(experiment.resolved()), environment_json(device_)),
@@ -76,9 +75,7 @@ Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name,
   const auto& train = experiment_.split("train");
   if (experiment_.has_split("val")) experiment_.split("val");
   // Before the step is made: its averages begin with the weights that the model has then.
-  if (!options_.load_from.empty() && find_checkpoints(folder_.checkpoints()).empty()) {
-    start_from(options_.load_from.value);
-  }
+  if (find_checkpoints(folder_.checkpoints()).empty()) start();
   step_ = std::make_unique<TrainStep>(experiment_, model_, device_, communicator_);
   loader_ = std::make_unique<Loader>(train.dataset, train.transforms,
                                      train_loader_options(options_, device_, communicator_));
@@ -100,6 +97,9 @@ RunEnd Runner::run() {
   resume();
   model_->train();
   for (const auto& hook : hooks_) hook->before_run(state_);
+  if (pictures_.wanted()) {
+    step_->look_at_next_batch([this](const Batch& batch) { pictures_.show_batch(state_, batch); });
+  }
   while (progress_.step < steps_ && !should_stop()) {
     for (const auto& hook : hooks_) hook->before_epoch(state_);
     run_epoch();
@@ -137,9 +137,9 @@ void Runner::resume() {
   folder_.log(text);
 }
 
-void Runner::start_from(const fs::path& weights) {
-  const auto text =
-      start_from_weights(state_of(*model_), read_weights(weights), options_.load_allow);
+void Runner::start() {
+  const auto text = start_model(experiment_, *model_);
+  if (text.empty()) return;
   line_.message(text);
   folder_.log(text);
 }
@@ -251,14 +251,14 @@ void Runner::show_progress() {
   line_.update(shown);
 }
 
-Evaluation Runner::evaluate_split(const std::string& name) {
+Evaluation Runner::evaluate_split(const std::string& name, const UseBatch& also_use) {
   const AveragedParameters averaged(step_->ema());
   const auto loader =
       evaluation_loader(experiment_.split(name), options_.data, progress_.seed, communicator_);
   Views views;
   views.inference = options_.model.inference;
   auto evaluation = evaluate(*model_, *loader, name, metrics_, device_, options_.train.precision,
-                             communicator_, views);
+                             communicator_, views, also_use);
   if (!loader->bad_samples().empty()) note_bad_samples(name, *loader);
   return evaluation;
 }
@@ -278,7 +278,9 @@ void Runner::evaluate_now() {
   read_back();
   if (!experiment_.has_split("val")) return;
   const auto begin = Clock::now();
-  last_evaluation_ = evaluate_split("val");
+  last_evaluation_ = evaluate_split("val", [this](const auto& batch, const auto& output) {
+    pictures_.add_predictions(batch, output);
+  });
   report::EvaluationEvent event;
   event.split = "val";
   event.step = progress_.step;
@@ -294,6 +296,7 @@ void Runner::evaluate_now() {
   text += fmt::format("  ({:.1f} s)", seconds_since(begin));
   line_.message(text);
   folder_.log(text);
+  pictures_.show_predictions(state_);
   for (const auto& hook : hooks_) hook->after_evaluation(state_, *last_evaluation_);
 }
 

@@ -13,6 +13,8 @@
 #include "host/report/progress.h"
 #include "host/report/run_record.h"
 #include "host/train/checkpoint.h"
+#include "host/train/evaluate.h"
+#include "host/train/pictures.h"
 #include "host/train/run_folder.h"
 #include "host/train/step.h"
 #include "registry/communicator.h"
@@ -48,7 +50,7 @@ class Runner {
   };
 
   void resume();
-  void start_from(const std::filesystem::path& weights);
+  void start();
   void run_epoch();
   void after_step(std::vector<std::pair<std::string, torch::Tensor>> losses, double seconds);
   void read_back();
@@ -63,7 +65,7 @@ class Runner {
   bool should_stop();
   void finish(const std::string& reason);
   report::RunResult result();
-  Evaluation evaluate_split(const std::string& split);
+  Evaluation evaluate_split(const std::string& split, const UseBatch& also_use = {});
   bool due(const Every& every) const;
   double epoch_now() const;
   double seconds_in_all() const;
@@ -78,6 +80,7 @@ class Runner {
   std::unique_ptr<Loader> loader_;
   std::vector<std::shared_ptr<Metric>> metrics_;
   std::vector<std::shared_ptr<Hook>> hooks_;
+  Pictures pictures_;
   int64_t steps_per_epoch_;
   int64_t steps_;
   RunFolder folder_;

@@ -151,6 +151,7 @@ Named TrainStep::run(Batch batch, int64_t step) {
   torch::manual_seed(draw);
 
   batch = prepare(std::move(batch), step);
+  if (look_) std::exchange(look_, nullptr)(batch);
   const auto& labels = batch.labels;
   for (auto& parameter : parameters_) parameter.mutable_grad().reset();
 

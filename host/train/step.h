@@ -29,6 +29,10 @@ class TrainStep {
   /// and what the forward pass itself keeps (batch statistics).
   std::vector<std::pair<std::string, torch::Tensor>> run(Batch batch, int64_t step);
 
+  /// Lets `look` see the batch of the next step as the network gets it: on the device, after the
+  /// batch transforms.
+  void look_at_next_batch(std::function<void(const Batch&)> look) { look_ = std::move(look); }
+
   /// The lr of a step: base lr times schedule times warm-up.
   double lr(int64_t step) const;
   /// From now on the lr of a step is `lr(step)`, whatever schedule and warm-up say.
@@ -65,7 +69,8 @@ class TrainStep {
   std::vector<std::shared_ptr<BatchTransform>> batch_transforms_;
   std::shared_ptr<Optimizer> optimizer_;
   std::shared_ptr<Schedule> schedule_;
-  std::function<double(int64_t)> lr_;  // in place of the schedule, where it is set
+  std::function<void(const Batch&)> look_;  // of the next step only
+  std::function<double(int64_t)> lr_;       // in place of the schedule, where it is set
   std::vector<Objective> objectives_;
   std::unique_ptr<Ema> ema_;
   std::unique_ptr<GradScaler> scaler_;

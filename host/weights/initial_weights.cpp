@@ -1,102 +1,17 @@
 #include "host/weights/initial_weights.h"
 
-#include <c10/util/StringUtil.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
-#include <string_view>
 
-#include "host/report/terminal_table.h"
 #include "host/weights/key_map.h"
 #include "registry/error.h"
 #include "registry/text.h"
 
 namespace dnc {
 namespace {
-
-constexpr size_t kMaxRows = 40;  // of a table in a message
-
-/// A tensor that is not as it should be.
-struct Difference {
-  enum class Kind { kMissing, kUnexpected, kAuxiliary, kShape, kType, kClasses, kResized };
-  std::string name;
-  Kind kind;
-  std::string there;  // in the file
-  std::string here;   // in the model
-  bool allowed = false;
-};
-
-const char* kind_text(Difference::Kind kind) {
-  switch (kind) {
-    case Difference::Kind::kMissing:
-      return "missing";
-    case Difference::Kind::kUnexpected:
-      return "unexpected";
-    case Difference::Kind::kAuxiliary:
-      return "of an auxiliary head";
-    case Difference::Kind::kShape:
-      return "of another shape";
-    case Difference::Kind::kType:
-      return "of another type";
-    case Difference::Kind::kClasses:
-      return "of other classes";
-    case Difference::Kind::kResized:
-      return "resized";
-  }
-  return "";
-}
-
-std::string shape_of(const torch::Tensor& tensor) { return c10::str(tensor.sizes()); }
-
-/// Auxiliary heads are there in training only; a model without them does not need theirs.
-constexpr std::string_view kAuxiliaryHeads = "auxiliary_heads.";
-
-bool has_auxiliary_heads(const TensorMap& model) {
-  return std::any_of(model.begin(), model.end(),
-                     [](const auto& item) { return item.key().starts_with(kAuxiliaryHeads); });
-}
-
-/// Heads have the classes in the first dimension: fc.weight [classes, D], prototypes [classes, K,
-/// D].
-bool is_of_other_classes(const std::string& name, const torch::Tensor& there,
-                         const torch::Tensor& here) {
-  const bool of_head = name.starts_with("head.") || (name.starts_with(kAuxiliaryHeads) &&
-                                                     name.find(".head.") != std::string::npos);
-  return of_head && there.dim() == here.dim() && here.dim() > 0 &&
-         there.sizes().slice(1) == here.sizes().slice(1);
-}
-
-std::vector<Difference> differences_of(const TensorMap& file, const TensorMap& model,
-                                       OtherClasses other_classes) {
-  using Kind = Difference::Kind;
-  std::vector<Difference> found;
-  for (const auto& item : model) {
-    const auto& name = item.key();
-    const auto& here = item.value();
-    const auto* there = file.find(name);
-    if (!there) {
-      if (name.ends_with(".num_batches_tracked")) continue;
-      found.push_back({name, Kind::kMissing, "-", shape_of(here)});
-    } else if (there->sizes() != here.sizes()) {
-      const bool classes = is_of_other_classes(name, *there, here);
-      found.push_back({name, classes ? Kind::kClasses : Kind::kShape, shape_of(*there),
-                       shape_of(here), classes && other_classes == OtherClasses::kKeepOurs});
-    } else if (there->scalar_type() != here.scalar_type() &&
-               !(there->is_floating_point() && here.is_floating_point())) {
-      found.push_back({name, Kind::kType, c10::toString(there->scalar_type()),
-                       c10::toString(here.scalar_type())});
-    }
-  }
-  const bool auxiliary = has_auxiliary_heads(model);
-  for (const auto& item : file) {
-    if (model.contains(item.key())) continue;
-    const bool spare = !auxiliary && item.key().starts_with(kAuxiliaryHeads);
-    found.push_back({item.key(), spare ? Kind::kAuxiliary : Kind::kUnexpected,
-                     shape_of(item.value()), "-", spare});
-  }
-  return found;
-}
 
 void apply_allowed(std::vector<Difference>& differences, const std::vector<std::string>& allow,
                    const TensorMap& model, const std::string& origin) {
@@ -118,50 +33,32 @@ void apply_allowed(std::vector<Difference>& differences, const std::vector<std::
   }
 }
 
-std::string table_of(const std::vector<Difference>& differences) {
-  report::TerminalTable table;
-  table.header = {"tensor", "it is", "in the file", "in the model"};
-  for (const auto& difference : differences) {
-    if (table.rows.size() == kMaxRows) break;
-    table.rows.push_back(
-        {difference.name, kind_text(difference.kind), difference.there, difference.here});
-  }
-  auto text = table.to_text(false);
-  if (differences.size() > kMaxRows) {
-    text += fmt::format("and {} more\n", differences.size() - kMaxRows);
-  }
-  return text;
-}
-
-/// "2 missing, 1 of another shape"
-std::string counts_of(const std::vector<Difference>& differences) {
-  using Kind = Difference::Kind;
-  std::vector<std::string> counts;
-  for (const auto kind : {Kind::kMissing, Kind::kUnexpected, Kind::kShape, Kind::kType,
-                          Kind::kAuxiliary, Kind::kClasses, Kind::kResized}) {
-    const auto count =
-        std::count_if(differences.begin(), differences.end(),
-                      [&](const auto& difference) { return difference.kind == kind; });
-    if (count > 0) counts.push_back(fmt::format("{} {}", count, kind_text(kind)));
-  }
-  return join(counts);
-}
-
-[[noreturn]] void refuse(const std::vector<Difference>& differences, const std::string& origin) {
-  std::vector<Difference> wrong;
+/// What to do about tensors that do not fit.
+std::string advice_for(const std::vector<Difference>& wrong, LoadPart part) {
   std::set<std::string> parts;  // "head.*" for head.fc.weight
-  for (const auto& difference : differences) {
-    if (difference.allowed) continue;
-    wrong.push_back(difference);
+  bool backbone = false;
+  for (const auto& difference : wrong) {
+    backbone = backbone || difference.name.starts_with("backbone.");
     parts.insert(fmt::format("\"{}.*\"", difference.name.substr(0, difference.name.find('.'))));
   }
   std::vector<std::string> patterns(parts.begin(), parts.end());
   if (patterns.size() > 4) patterns = {"\"*\""};
-  throw CheckpointError(
-      fmt::format("{}: does not fit the model: {}\n{}Use weights of this model, or say what may "
-                  "differ and stay "
-                  "as it is: load_allow: [{}]",
-                  origin, counts_of(wrong), table_of(wrong), join(patterns)));
+  std::string advice = "Use weights of this model";
+  if (part != LoadPart::kModel) {
+    advice = backbone ? "Give `model.backbone` the options that the weights were trained with"
+                      : "Take the backbone alone: `load_part: backbone`";
+  }
+  return fmt::format("{}, or say what may differ and stay as it is: load_allow: [{}]", advice,
+                     join(patterns));
+}
+
+[[noreturn]] void refuse(const std::vector<Difference>& differences, LoadPart part,
+                         const std::string& origin) {
+  std::vector<Difference> wrong;
+  std::copy_if(differences.begin(), differences.end(), std::back_inserter(wrong),
+               [](const auto& difference) { return !difference.allowed; });
+  throw CheckpointError(fmt::format("{}: does not fit the model: {}\n{}{}", origin,
+                                    counts_of(wrong), table_of(wrong), advice_for(wrong, part)));
 }
 
 /// The tensors under our names, and what their names were.
@@ -204,13 +101,13 @@ Recognised recognise(const TensorMap& model, const ForeignWeights& weights) {
 }  // namespace
 
 std::string start_from_weights(const TensorMap& model, const ForeignWeights& weights,
-                               const std::vector<std::string>& allow, OtherClasses other_classes) {
+                               const std::vector<std::string>& allow, LoadPart part) {
   const auto [file, names, resized] = recognise(model, weights);
-  auto differences = differences_of(file, model, other_classes);
+  auto differences = compare_weights(file, model, part);
   apply_allowed(differences, allow, model, weights.origin);
   const bool good = std::all_of(differences.begin(), differences.end(),
                                 [](const auto& difference) { return difference.allowed; });
-  if (!good) refuse(differences, weights.origin);
+  if (!good) refuse(differences, part, weights.origin);
 
   std::set<std::string> left_out;
   for (const auto& difference : differences) left_out.insert(difference.name);

@@ -13,7 +13,7 @@ struct ForeignWeights {
   std::string origin;  // the file, for messages
   TensorMap tensors;   // on the CPU; two may share their memory, as in the file
   std::string format;  // "PyTorch", "PyTorch before 1.6", "TorchScript", "safetensors",
-                       // "checkpoint"
+                       // "checkpoint", "checkpoint, averaged parameters"
   std::string part;    // what of the file they are: "state_dict"; empty for all of it
   std::vector<std::string> unused;  // what else is there: "optimizer", "meta"
 };

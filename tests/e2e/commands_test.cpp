@@ -29,9 +29,10 @@ void write_picture(const fs::path& path, int shade) {
 
 TEST(Commands, EachHasAHelpWithAnExample) {
   for (const std::string name :
-       {"train",      "test",    "compare",  "predict",     "fit",     "knn",      "browse",
-        "bench",      "config",  "check",    "verify-data", "list",    "describe", "schema",
-        "completion", "convert", "schedule", "lr-range",    "plugins", "version"}) {
+       {"train",    "test",     "compare", "predict",    "explain", "fit",
+        "knn",      "browse",   "bench",   "config",     "check",   "verify-data",
+        "list",     "describe", "schema",  "completion", "convert", "schedule",
+        "lr-range", "plugins",  "version", "export"}) {
     const auto help = run_program({name, "--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_TRUE(has(help.output, "Example:\n  dnc-host " + name)) << help.output;

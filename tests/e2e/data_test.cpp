@@ -18,6 +18,7 @@ namespace dnc {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::string_literals;
 using ::testing::HasSubstr;
 
 // A picture of 16 x 16 pixels in the colour of its class, darker from one sample to the next.
@@ -128,6 +129,25 @@ TEST_F(TarShards, ShardThatEndsEarlyIsAnErrorBeforeTheRun) {
   const auto finished = run_program(arguments("run"));
   EXPECT_EQ(finished.code, 1) << finished.output;
   EXPECT_THAT(finished.output, HasSubstr("train-2.tar: at byte 20000: the file ends without"));
+}
+
+TEST_F(TarShards, ShardThatEndsEarlyIsUsedAndCountedWhereTheConfigSaysSo) {
+  put_bytes(folder_ / "train-2.tar", shard(160, 80).substr(0, 20000));
+  const auto train = [this](const std::string& run, int64_t max_bad_samples) {
+    auto all = arguments(run, "data.train.dataset.damaged_shards=use");
+    const auto limit = "data.max_bad_samples=" + std::to_string(max_bad_samples);
+    // Each sample comes in each epoch.
+    for (const auto& set : {limit, "data.repeats=1"s, "data.drop_last=false"s}) {
+      all.insert(all.end(), {"--set", set});
+    }
+    return run_program(all);
+  };
+  const auto stopped = train("stopped", 0);
+  EXPECT_EQ(stopped.code, 1) << stopped.output;
+  EXPECT_THAT(stopped.output, HasSubstr("train-2.tar: at byte 20000: the file ends without"));
+  const auto counted = train("counted", 1);
+  EXPECT_EQ(counted.code, 0) << counted.output;
+  EXPECT_THAT(counted.output, HasSubstr("train: 1 damaged sample does not count"));
 }
 
 TEST(Cifar10Recipe, RunsOnTheBinaryFilesAndOnPickles) {

@@ -70,6 +70,36 @@ TEST(Segmentation, BothHeadsLearnAndAreTestedAtTheSizeOfTheLabels) {
   }
 }
 
+// How often a text is in the event file of a run.
+int64_t count_in_events(const fs::path& run, const std::string& text) {
+  int64_t count = 0;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    if (!entry.path().filename().string().starts_with("events.")) continue;
+    const auto bytes = bytes_of(entry.path());
+    for (auto at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at + 1))
+      ++count;
+  }
+  return count;
+}
+
+TEST(Segmentation, TensorBoardGetsPicturesAndTheRunStaysTheSame) {
+  const TemporaryFolder folder;
+  const auto config = write_pixel_config(folder.path(), "{type: DNC}").string();
+  const auto train = [&](const std::string& name, const std::string& hooks) {
+    const auto trained = run_program({"train", config, "-o", (folder / name).string(), "--set",
+                                      "train={epochs: 2}", "--set", "hooks=" + hooks});
+    EXPECT_EQ(trained.code, 0) << trained.output;
+    return bytes_of(folder / name / "checkpoints/best/model.safetensors");
+  };
+  const auto weights = train("plain", "[]");
+  EXPECT_EQ(train("seen", "[TensorBoard]"), weights);
+  EXPECT_EQ(count_in_events(folder / "seen", "train/batch"), 1);
+  EXPECT_EQ(count_in_events(folder / "seen", "val/predictions"), 2) << "one for each evaluation";
+  EXPECT_EQ(train("numbers", "[{type: TensorBoard, images: 0}]"), weights);
+  EXPECT_EQ(count_in_events(folder / "numbers", "\x89PNG"), 0);
+  EXPECT_GT(count_in_events(folder / "numbers", "val/mIoU"), 0);
+}
+
 TEST(Segmentation, PredictWritesPicturesOfAnImagesOwnSize) {
   const TemporaryFolder folder;
   const auto run = (folder / "run").string();

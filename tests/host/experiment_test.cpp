@@ -454,7 +454,7 @@ TEST_F(ExperimentTest, ARuleThatMatchesNothingIsRefusedAtItsKey) {
   auto built = experiment({"parameters.no_decay=[neck.*]"});
   auto model = built.build_model();
   const auto message = message_of<ConfigError>([&] { built.build_optimizer(*model); });
-  EXPECT_THAT(message, StartsWith("--set parameters.no_decay=[neck.*]: 'parameters.no_decay' "));
+  EXPECT_THAT(message, StartsWith("--set parameters.no_decay=[neck.*]: 'parameters.no_decay.0' "));
   EXPECT_THAT(message, HasSubstr("neck.*"));
 }
 

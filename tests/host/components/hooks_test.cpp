@@ -6,8 +6,13 @@
 #include <boost/crc.hpp>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <stdexcept>
 
+#include "host/data/image_decoder.h"
+#include "host/report/confusion.h"
 #include "registry/prototypes.h"
+#include "tests/image_testing.h"
 #include "tests/temporary_folder.h"
 
 namespace dnc {
@@ -73,6 +78,113 @@ TEST(TensorBoardHook, WritesRecordsWithTagsAndChecksums) {
             std::string::npos);
   EXPECT_NE(records[3].find("val/accuracy/top1"), std::string::npos);
   EXPECT_NE(records[3].find("prototypes/dead"), std::string::npos);
+}
+
+// A field of a protocol buffer message, all of them in their order.
+struct ProtoField {
+  int number = 0;
+  uint64_t value = 0;  // of a varint
+  std::string bytes;   // of the other types
+};
+
+std::vector<ProtoField> fields_of(const std::string& message) {
+  std::vector<ProtoField> fields;
+  size_t at = 0;
+  const auto varint = [&] {
+    uint64_t value = 0;
+    for (int shift = 0;; shift += 7) {
+      const auto byte = static_cast<unsigned char>(message.at(at++));
+      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < message.size()) {
+    const auto key = varint();
+    ProtoField field{static_cast<int>(key >> 3), 0, ""};
+    size_t length = 0;
+    if ((key & 7) == 0) field.value = varint();
+    if ((key & 7) == 1) length = 8;
+    if ((key & 7) == 2) length = varint();
+    if ((key & 7) == 5) length = 4;
+    field.bytes = message.substr(at, length);
+    EXPECT_EQ(field.bytes.size(), length);
+    at += length;
+    fields.push_back(std::move(field));
+  }
+  return fields;
+}
+
+const ProtoField& field_of(const std::vector<ProtoField>& fields, int number) {
+  for (const auto& field : fields) {
+    if (field.number == number) return field;
+  }
+  throw std::out_of_range("no field " + std::to_string(number));
+}
+
+struct LoggedImage {
+  uint64_t step = 0;
+  uint64_t channels = 0;
+  Image image;  // RGB
+};
+
+// The images of an event file, by their tags; see event.proto and summary.proto of TensorFlow.
+std::map<std::string, LoggedImage> images_in(const fs::path& folder) {
+  std::map<std::string, LoggedImage> images;
+  for (const auto& record : records_of(bytes_of(fs::directory_iterator(folder)->path()))) {
+    const auto event = fields_of(record);
+    for (const auto& summary : event) {
+      if (summary.number != 5) continue;
+      const auto value = fields_of(field_of(fields_of(summary.bytes), 1).bytes);
+      if (value.back().number != 4) continue;  // a scalar
+      const auto image = fields_of(value.back().bytes);
+      const auto& png = field_of(image, 4).bytes;
+      LoggedImage logged{field_of(event, 2).value, field_of(image, 3).value, {}};
+      logged.image = ImageDecoder().open(std::vector<uint8_t>(png.begin(), png.end()), "x.png");
+      EXPECT_EQ(field_of(image, 1).value, static_cast<uint64_t>(logged.image.height()));
+      EXPECT_EQ(field_of(image, 2).value, static_cast<uint64_t>(logged.image.width()));
+      images[field_of(value, 1).bytes] = logged;
+    }
+  }
+  return images;
+}
+
+TEST(TensorBoardHook, WritesPicturesAndTheConfusionMatrixAsPngFiles) {
+  const TemporaryFolder folder;
+  RunState state;
+  state.folder = folder.path();
+  TensorBoardHook hook({});
+  hook.before_run(state);
+  const auto batch = test_picture("batch", 20, 30, 3);
+  const auto gray = test_picture("gray", 5, 4, 1);
+  hook.after_picture(state, "train/batch", batch);
+  hook.after_picture(state, "gray", gray);
+  state.step = 300;
+  const Table confusion{"confusion", {"a", "b"}, {"a", "b"}, {3, 1, 0, 4}};
+  const Table other{"per_class", {"recall"}, {"a", "b"}, {0.75, 1}};
+  hook.after_evaluation(state, {"val", {{"accuracy/top1", 0.875}}, {other, confusion}});
+
+  const auto images = images_in(folder.path());
+  ASSERT_EQ(images.size(), 3);
+  EXPECT_TRUE(is_same(images.at("train/batch").image, batch));
+  EXPECT_EQ(images.at("train/batch").step, 0);
+  EXPECT_EQ(images.at("train/batch").channels, 3);
+  EXPECT_TRUE(is_same(images.at("gray").image, gray.to_channels(3)));
+  EXPECT_EQ(images.at("gray").channels, 1);
+  EXPECT_TRUE(is_same(images.at("val/confusion").image, report::confusion_picture(confusion, 320)));
+  EXPECT_EQ(images.at("val/confusion").step, 300);
+}
+
+TEST(TensorBoardHook, WritesNoPicturesWithoutImages) {
+  const TemporaryFolder folder;
+  RunState state;
+  state.folder = folder.path();
+  TensorBoardHook::Options options;
+  options.images = 0;
+  TensorBoardHook hook(options);
+  EXPECT_EQ(hook.images(), 0);
+  hook.before_run(state);
+  hook.after_evaluation(state, {"val", {{"f1", 1}}, {{"confusion", {"a"}, {"a"}, {1}}}});
+  EXPECT_TRUE(images_in(folder.path()).empty());
 }
 
 TEST(PrototypeMassHook, WritesALineAtEachEvaluationAndForgetsStepsThatAreDoneAgain) {

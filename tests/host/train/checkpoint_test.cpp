@@ -132,7 +132,6 @@ TEST(Checkpoint, ComesBackBitForBit) {
   const auto path = save_checkpoint(folder.path(), saved, 1);
   EXPECT_EQ(path, folder / "step_00000391");
   EXPECT_TRUE(same(load_checkpoint(path), saved));
-  EXPECT_TRUE(same(load_checkpoint_model(path), saved.model));
   EXPECT_EQ(load_checkpoint_progress(path), saved.progress);
 }
 

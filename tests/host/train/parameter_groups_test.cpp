@@ -136,16 +136,16 @@ void expect_refusal(const ParameterRules& rules, const std::string& option,
 TEST(ParameterGroups, RefuseAPatternThatMatchesNothing) {
   ParameterRules rules;
   rules.rules = {{"fc.*", 1, std::nullopt}, {"bakcbone.*", 0.1, std::nullopt}};
-  expect_refusal(rules, "rules",
+  expect_refusal(rules, "rules.1.match",
                  "'bakcbone.*' matches no parameter; did you mean 'backbone.*'? (names of "
                  "parameters begin with: backbone, fc)");
   rules = {};
   rules.no_decay = {"norm", "fc.wieght"};
-  expect_refusal(rules, "no_decay",
+  expect_refusal(rules, "no_decay.1",
                  "'fc.wieght' matches no parameter; did you mean 'fc.weight'? (names of "
                  "parameters begin with: backbone, fc)");
   rules.no_decay = {"*.cls_token"};
-  expect_refusal(rules, "no_decay",
+  expect_refusal(rules, "no_decay.0",
                  "'*.cls_token' matches no parameter (names of parameters begin with: backbone, "
                  "fc)");
 }

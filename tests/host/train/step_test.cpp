@@ -206,6 +206,21 @@ TEST_F(TrainStepTest, PartsOfAMixedBatchHaveTheirSoftLabels) {
   }
 }
 
+TEST_F(TrainStepTest, TheNextBatchIsSeenOnceAsTheNetworkGetsIt) {
+  const auto built = experiment({"data.train.batch_transforms=[Blending]"});
+  TrainStep step(*built, built->build_model(), torch::kCPU, alone_);
+  const auto batch = batch_of({0, 1, 2, 1, 2, 3});
+  std::vector<Batch> seen;
+  step.look_at_next_batch([&](const Batch& given) { seen.push_back(given); });
+  step.run(batch, 0);
+  step.run(batch, 1);
+  ASSERT_EQ(seen.size(), 1);
+  const double share = 0.5 + drawn[drawn.size() - 2] / 2;
+  EXPECT_TRUE(
+      torch::allclose(seen[0].images, batch.images * share + batch.images.flip(0) * (1 - share)));
+  EXPECT_EQ(seen[0].soft_labels.sizes(), at::IntArrayRef({6, 4}));
+}
+
 TEST_F(TrainStepTest, BatchTransformsGetBytesNormalisedAndDrawByTheStep) {
   const auto built = experiment({"data.train.batch_transforms=[Blending, Blending]"});
   const auto draws_of = [&](int64_t number) {

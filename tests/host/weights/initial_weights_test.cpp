@@ -43,9 +43,9 @@ const Shapes kTorchvision = {{"conv1.weight", {4, 3, 3, 3}},
 
 /// Starts from the file and gives what is said; what it throws where it does.
 std::string start(const TensorMap& model, const TensorMap& file,
-                  const std::vector<std::string>& allow = {}) {
+                  const std::vector<std::string>& allow = {}, LoadPart part = LoadPart::kAll) {
   try {
-    return start_from_weights(model, file_of(file), allow);
+    return start_from_weights(model, file_of(file), allow, part);
   } catch (const CheckpointError& error) {
     return error.what();
   }
@@ -88,24 +88,29 @@ TEST(StartFromWeights, KeepsTheHeadWhereTheClassesAreOthers) {
 }
 
 TEST(StartFromWeights, LeavesOutAuxiliaryHeadsThatTheModelDoesNotHave) {
-  const auto model = tensors_of(kModel, 0);
-  auto shapes = kModel;
-  shapes.emplace_back("auxiliary_heads.0.head.fc.weight", std::vector<int64_t>{3, 2});
-  EXPECT_EQ(start(model, tensors_of(shapes, 1)),
-            "starts from w.pth (PyTorch): 5 of 5 tensors; 1 of an auxiliary head\n"
-            "tensor                                           it is  in the file  in the model\n"
-            "────────────────────────────────  ────────────────────  ───────────  ────────────\n"
-            "auxiliary_heads.0.head.fc.weight  of an auxiliary head       [3, 2]             -");
-  EXPECT_TRUE(all_are(model, 1));
+  for (const auto part : {LoadPart::kAll, LoadPart::kModel}) {
+    const auto model = tensors_of(kModel, 0);
+    auto shapes = kModel;
+    shapes.emplace_back("auxiliary_heads.0.head.fc.weight", std::vector<int64_t>{3, 2});
+    EXPECT_EQ(start(model, tensors_of(shapes, 1), {}, part),
+              "starts from w.pth (PyTorch): 5 of 5 tensors; 1 left out\n"
+              "tensor                  it is  in the file  in the model\n"
+              "───────────────────  ────────  ───────────  ────────────\n"
+              "auxiliary_heads.0.*  left out     1 tensor             -");
+    EXPECT_TRUE(all_are(model, 1));
+  }
 }
 
-TEST(StartFromWeights, RefusesAnotherNumberOfAuxiliaryHeads) {
+TEST(StartFromWeights, LeavesOutAuxiliaryHeadsOfAnotherNumberUnlessTheWholeModelIsAsked) {
   auto shapes = kModel;
   shapes.emplace_back("auxiliary_heads.0.head.fc.weight", std::vector<int64_t>{3, 2});
   const auto model = tensors_of(shapes, 0);
   shapes.emplace_back("auxiliary_heads.1.head.fc.weight", std::vector<int64_t>{3, 2});
-  EXPECT_THAT(start(model, tensors_of(shapes, 1)), testing::HasSubstr("1 unexpected"));
+  const auto file = tensors_of(shapes, 1);
+  EXPECT_THAT(start(model, file, {}, LoadPart::kModel), testing::HasSubstr("1 unexpected"));
   EXPECT_TRUE(all_are(model, 0));
+  EXPECT_THAT(start(model, file), testing::HasSubstr("6 of 6 tensors; 1 left out"));
+  EXPECT_TRUE(all_are(model, 1));
 }
 
 TEST(StartFromWeights, KeepsTheAuxiliaryHeadsWhereTheClassesAreOthers) {
@@ -117,16 +122,17 @@ TEST(StartFromWeights, KeepsTheAuxiliaryHeadsWhereTheClassesAreOthers) {
   EXPECT_FALSE(all_are(model, 1));
 }
 
-TEST(StartFromWeights, RefusesWhatDiffersAndChangesNothing) {
+const Shapes kDifferent = {{"backbone.conv1.weight", {8, 3, 3, 3}},
+                           {"backbone.layer1.0.conv1.weight", {4, 4}},
+                           {"head.prototypes", {3, 4, 4}},
+                           {"head.fc.weight", {3, 5}}};
+
+TEST(StartFromWeights, RefusesAnyDifferenceInAModelThatIsUsedAsItIs) {
   const auto model = tensors_of(kModel, 0);
-  auto file = tensors_of({{"backbone.conv1.weight", {8, 3, 3, 3}},
-                          {"backbone.layer1.0.conv1.weight", {4, 4}},
-                          {"head.prototypes", {3, 4, 4}},
-                          {"head.fc.weight", {3, 5}}},
-                         1);
+  auto file = tensors_of(kDifferent, 1);
   file["backbone.layer1.0.conv1.weight"] = torch::ones({4, 4}, torch::kLong);
   EXPECT_EQ(
-      start(model, file),
+      start(model, file, {}, LoadPart::kModel),
       "w.pth: does not fit the model: 1 missing, 1 unexpected, 2 of another shape, 1 of another "
       "type\n"
       "tensor                                     it is   in the file  in the model\n"
@@ -141,12 +147,100 @@ TEST(StartFromWeights, RefusesWhatDiffersAndChangesNothing) {
   EXPECT_TRUE(all_are(model, 0));
 }
 
+TEST(StartFromWeights, RefusesAnotherBackboneAndChangesNothing) {
+  for (const auto part : {LoadPart::kAll, LoadPart::kBackbone}) {
+    const auto model = tensors_of(kModel, 0);
+    EXPECT_EQ(start(model, tensors_of(kDifferent, 1), {}, part),
+              "w.pth: does not fit the model: 1 of another shape\n"
+              "tensor                            it is   in the file  in the model\n"
+              "─────────────────────  ────────────────  ────────────  ────────────\n"
+              "backbone.conv1.weight  of another shape  [8, 3, 3, 3]  [4, 3, 3, 3]\n"
+              "Give `model.backbone` the options that the weights were trained with, or say what "
+              "may differ and stay as it is: load_allow: [\"backbone.*\"]");
+    EXPECT_TRUE(all_are(model, 0));
+  }
+}
+
+TEST(StartFromWeights, TakesTheBackboneAloneWhereThatIsAsked) {
+  const auto model = tensors_of(kModel, 0);
+  auto shapes = kModel;
+  shapes.emplace_back("decode_head.conv.weight", std::vector<int64_t>{1});
+  shapes.emplace_back("something.else", std::vector<int64_t>{1});
+  EXPECT_EQ(start(model, tensors_of(shapes, 1), {}, LoadPart::kBackbone),
+            "starts from w.pth (PyTorch): 3 of 5 tensors; 2 new, 4 left out\n"
+            "tensor            it is  in the file  in the model\n"
+            "─────────────  ────────  ───────────  ────────────\n"
+            "head.*         left out    2 tensors     2 tensors\n"
+            "decode_head.*  left out     1 tensor             -\n"
+            "something.*    left out     1 tensor             -");
+  EXPECT_TRUE(model["backbone.conv1.weight"].eq(1).all().item<bool>());
+  EXPECT_TRUE(model["head.fc.weight"].eq(0).all().item<bool>());
+}
+
+TEST(StartFromWeights, TakesTheNetworkOfImagesForPixelsButForWhatIsNew) {
+  const auto model = tensors_of({{"backbone.conv1.weight", {4, 3}},
+                                 {"decode_head.conv.weight", {2, 4}},
+                                 {"decode_head.conv.bias", {2}},
+                                 {"head.projection.weight", {2, 4}},
+                                 {"head.prototypes", {11, 10, 2}},
+                                 {"head.refused", {}},
+                                 {"auxiliary_heads.0.head.fc.weight", {11, 4}}},
+                                0);
+  const auto file = tensors_of({{"backbone.conv1.weight", {4, 3}},
+                                {"head.projection.weight", {2, 4}},
+                                {"head.prototypes", {5, 10, 2}},
+                                {"head.refused", {}}},
+                               1);
+  EXPECT_EQ(start(model, file),
+            "starts from w.pth (PyTorch): 2 of 7 tensors; 3 new, 1 left out, 1 of other classes\n"
+            "tensor                          it is  in the file  in the model\n"
+            "───────────────────  ────────────────  ───────────  ────────────\n"
+            "decode_head.*                     new            -     2 tensors\n"
+            "head.prototypes      of other classes   [5, 10, 2]   [11, 10, 2]\n"
+            "auxiliary_heads.0.*               new            -      1 tensor\n"
+            "head.refused                 left out           []            []");
+  EXPECT_TRUE(model["backbone.conv1.weight"].eq(1).all().item<bool>());
+  EXPECT_TRUE(model["head.projection.weight"].eq(1).all().item<bool>());
+  EXPECT_TRUE(model["head.refused"].eq(0).all().item<bool>()) << "counts for the prototypes";
+}
+
+TEST(StartFromWeights, RefusesAnotherDecodeHeadUnlessOnlyTheBackboneIsAsked) {
+  const Shapes here = {{"backbone.conv1.weight", {4}}, {"decode_head.conv.weight", {2, 4}}};
+  const Shapes there = {{"backbone.conv1.weight", {4}}, {"decode_head.fuse.weight", {2, 4}}};
+  auto model = tensors_of(here, 0);
+  EXPECT_THAT(start(model, tensors_of(there, 1)),
+              testing::HasSubstr("Take the backbone alone: `load_part: backbone`, or say what may "
+                                 "differ and stay as it is: load_allow: [\"decode_head.*\"]"));
+  EXPECT_TRUE(all_are(model, 0));
+  EXPECT_THAT(start(model, tensors_of(there, 1), {}, LoadPart::kBackbone),
+              testing::HasSubstr("1 of 2 tensors"));
+}
+
+TEST(StartFromWeights, TakesALongerBackboneThatBeginsAsTheModelsDoes) {
+  const Shapes here = {{"backbone.features.2.weight", {2}}, {"backbone.features.9.weight", {2}}};
+  auto there = here;
+  there.emplace_back("backbone.features.10.weight", std::vector<int64_t>{2});
+  there.emplace_back("backbone.norm.weight", std::vector<int64_t>{2});
+  const auto model = tensors_of(here, 0);
+  EXPECT_EQ(start(model, tensors_of(there, 1)),
+            "starts from w.pth (PyTorch): 2 of 2 tensors; 2 behind the end\n"
+            "tensor                        it is  in the file  in the model\n"
+            "───────────────────  ──────────────  ───────────  ────────────\n"
+            "backbone.features.*  behind the end     1 tensor             -\n"
+            "backbone.norm.*      behind the end     1 tensor             -");
+  EXPECT_THAT(start(model, tensors_of(there, 1), {}, LoadPart::kModel),
+              testing::HasSubstr("2 unexpected"));
+  there.emplace_back("backbone.features.3.weight", std::vector<int64_t>{2});
+  EXPECT_THAT(start(model, tensors_of(there, 1)), testing::HasSubstr("3 unexpected"))
+      << "a layer between is another network";
+}
+
 TEST(StartFromWeights, LeavesOutWhatIsAllowed) {
   const auto model = tensors_of(kModel, 0);
   const auto file = tensors_of(
       {{"conv1.weight", {4, 3, 3, 3}}, {"layer1.0.conv1.weight", {4, 4}}, {"fc2.weight", {3, 4}}},
       1);
-  EXPECT_EQ(start(model, file, {"head.*", "backbone.fc2.*"}),
+  EXPECT_EQ(start(model, file, {"head.*", "backbone.fc2.*"}, LoadPart::kModel),
             "starts from w.pth (PyTorch, names of torchvision/timm): 2 of 5 tensors; 2 "
             "missing, 1 unexpected\n"
             "tensor                    it is  in the file  in the model\n"
@@ -226,7 +320,7 @@ TEST(StartFromWeights, ShowsTheFirstRowsOfALongTable) {
   Shapes many;
   for (int i = 0; i < 50; ++i)
     many.emplace_back("layer" + std::to_string(i), std::vector<int64_t>{});
-  const auto message = start(tensors_of(kModel, 0), tensors_of(many, 1));
+  const auto message = start(tensors_of(kModel, 0), tensors_of(many, 1), {}, LoadPart::kModel);
   EXPECT_NE(message.find("\nand 14 more\nUse weights"), std::string::npos) << message;
   EXPECT_NE(message.find("load_allow: [\"*\"]"), std::string::npos) << message;
 }
