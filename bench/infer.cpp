@@ -23,7 +23,7 @@ void infer(benchmark::State& state, const dnc::Network& network, dnc::Precision 
   dnc::load_peer_weights(network.name, *model);
   model->to_channels_last();
   model->eval();
-  const auto images = dnc::images_of(state.range(0), network.size);
+  const auto images = dnc::images_of(network, state.range(0));
   const torch::InferenceMode inference;
   const dnc::Autocast autocast(precision, torch::kCPU);
   const auto scores = model->forward(images).scores.to(torch::kFloat32);

@@ -1,7 +1,7 @@
 """Inference beside PyTorch eager, torch.compile and frozen TorchScript: speed, and equal scores.
 
     python3 bench/infer_peer.py [--bench build/release/bench/bench_infer] [--threads 1] [--rounds 3]
-        [--networks resnet50 swin_t mobilenet_v2]
+        [--seconds 2] [--networks resnet50 swin_t mobilenet_v2] [--compile resnet50 mobilenet_v2]
 
 ResNet-50, Swin-T and MobileNetV2 on one image and on 32, in float32 and in bfloat16 (autocast),
 with torchvision's networks, the same weights, images and number of threads, channels-last:
@@ -11,19 +11,14 @@ with torchvision's networks, the same weights, images and number of threads, cha
            autocast)
 Prints ratios and the best time of each; ends with 1 where a score differs.
 """
-import argparse
-import math
-import pathlib
 import sys
 import tempfile
-import time
 import warnings
 
 import torch
 
 import peer
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 COUNTS = (1, 32)
 
 
@@ -38,14 +33,6 @@ class Inference:
         with peer.autocast(self.precision):
             return self.net(self.images.float().div_(255)).float()
 
-    def milliseconds(self, seconds):
-        times, end = [], time.perf_counter() + seconds
-        while time.perf_counter() < end or len(times) < 3:
-            start = time.perf_counter()
-            self.scores()
-            times.append(time.perf_counter() - start)
-        return sorted(times)[len(times) // 2] * 1e3
-
 
 def frozen(net, images):
     with torch.no_grad(), warnings.catch_warnings():
@@ -55,47 +42,33 @@ def frozen(net, images):
 
 
 def run(name, precision, count, arguments, folder):
+    what = f"{name}, {precision}, {count} image(s)"
     net = peer.network(name).eval()
-    images = peer.images_of(count, peer.SIZE)
-    nets = {"eager": net, "compile": torch.compile(net, dynamic=False)}
+    images = peer.images_of(count, peer.SIZE, peer.SIZE)
+    nets = {"eager": net}
+    if name in arguments.compile:
+        nets["compile"] = torch.compile(net, dynamic=False)
     if precision == "float32":
         nets["frozen"] = frozen(net, images)
-    peers = {key: Inference(each, images, precision) for key, each in nets.items()}
-    scores = peers["eager"].scores()
-    for key, each in list(peers.items()):
-        try:
-            each.scores()  # compiles it
-            each.scores()
-        except RuntimeError as error:  # torch.compile writes C++ that not every compiler takes
-            print(f"{name}, {precision}, {count} image(s): {key} fails with {type(error).__name__}")
-            del peers[key]
-    best = {}
-    for _ in range(arguments.rounds):
-        found = peer.ours(arguments.bench, f"{name}/{precision}/{count}", arguments.threads,
-                          arguments.seconds, folder)[""]
-        times = {"ours": found["real_time"],
-                 **{key: each.milliseconds(arguments.seconds) for key, each in peers.items()}}
-        best = {key: min(value, best.get(key, math.inf)) for key, value in times.items()}
-    ratios = ", ".join(f"{best[key] / best['ours']:.2f}x {key}" for key in peers)
-    print(f"{name}, {precision}, {count} image(s): {ratios} ("
-          + ", ".join(f"{key} {value:.1f}" for key, value in best.items()) + ")")
-    good = True
-    largest = scores.abs().max().item()
-    tolerance = 1e-4 if precision == "float32" else 5e-2
-    for key, value in (("first", scores[0, 0].item()), ("last", scores[-1, -1].item())):
-        if abs(found[key] - value) > tolerance * largest:
-            print(f"{name}: the {key} score is {found[key]}, the peer's {value}")
-            good = False
-    return good
+    peers = {key: Inference(each, images, precision).scores for key, each in nets.items()}
+    if "compile" in peers and not peer.compiles(what, peers["compile"]):
+        del peers["compile"]
+    for each in [*peers.values()] * 2:
+        each()  # frozen TorchScript changes in its first runs
+    scores = peers["eager"]()
+    best, found = peer.race(arguments, {"ours": f"{name}/{precision}/{count}"}, peers, folder)
+    print(f"{what}: {peer.report(best, peers)}", flush=True)
+    tolerance = (1e-4 if precision == "float32" else 5e-2) * scores.abs().max().item()
+    return all([
+        peer.agrees(f"{what}: the {key} score", found["ours"][key], score.item(), tolerance)
+        for key, score in (("first", scores[0, 0]), ("last", scores[-1, -1]))])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--bench", default=ROOT / "build/release/bench/bench_infer")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each in each round")
+    parser = peer.arguments_of(__doc__, "bench_infer", seconds=2)
     parser.add_argument("--networks", nargs="*", default=[*peer.BATCHES], choices=peer.BATCHES)
+    parser.add_argument("--compile", nargs="*", default=[*peer.BATCHES], choices=peer.BATCHES,
+                        help="those that torch.compile gets, too; it takes minutes")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     good = True

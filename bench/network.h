@@ -16,32 +16,60 @@
 #include "host/weights/initial_weights.h"
 #include "host/weights/state.h"
 #include "registry/config.h"
+#include "registry/head.h"
 
 namespace dnc {
 
 /// A network that bench_step and bench_infer run beside a peer.
 struct Network {
-  std::string name;      // of the file with its weights, too
-  std::string backbone;  // as in a config
-  int64_t size;          // of its images
-  int64_t batch;         // of a step
+  std::string name;    // of the file with its weights, too
+  std::string model;   // the backbone, the decode head and auxiliary heads, as in a config
+  int64_t height = 0;  // of its images
+  int64_t width = 0;
+  int64_t batch = 0;  // of a step
+  int64_t classes = 10;
+  Task task = Task::kImages;
 };
+
+/// One for images, by its backbone.
+inline Network image_network(const std::string& name, const std::string& backbone, int64_t size,
+                             int64_t batch) {
+  return {name, "backbone: " + backbone + ", decode_head: GlobalAveragePooling", size, size, batch};
+}
 
 /// Those at the size of ImageNet's; nothing in them is left to chance.
 inline const Network kImageNetworks[] = {
-    {"resnet50", "{type: ResNet, depth: 50}", 224, 16},
-    {"swin_t", "{type: SwinTransformer, size: tiny, stochastic_depth: 0}", 224, 8},
-    {"mobilenet_v2", "MobileNetV2", 224, 16},
+    image_network("resnet50", "{type: ResNet, depth: 50}", 224, 16),
+    image_network("swin_t", "{type: SwinTransformer, size: tiny, stochastic_depth: 0}", 224, 8),
+    image_network("mobilenet_v2", "MobileNetV2", 224, 16),
 };
 
-/// Ten classes, SGD with momentum; `precision` is float32 or bfloat16.
+/// mmsegmentation's FCN on a dilated ResNet-50 and its UPerNet on Swin-T, each with the auxiliary
+/// head that it trains with, at the size of CamVid; nothing in them is left to chance.
+inline const Network kPixelNetworks[] = {
+    {"fcn_r50",
+     "backbone: {type: ResNetV1c, depth: 50, strides: [1, 2, 1, 1], dilations: [1, 1, 2, 4], "
+     "contract_dilation: true, out_stages: [2, 3]}, decode_head: {type: FCN, dropout: 0}, "
+     "auxiliary_heads: [{decode_head: {type: FCN, in_index: 0, channels: 256, num_convs: 1, "
+     "concat_input: false, dropout: 0}, head: Linear}]",
+     360, 480, 2, 11, Task::kPixels},
+    {"uper_swin_t",
+     "backbone: {type: SwinTransformer, size: tiny, stochastic_depth: 0, out_stages: [0, 1, 2, 3], "
+     "norm_each: true}, decode_head: {type: UPer, dropout: 0}, "
+     "auxiliary_heads: [{decode_head: {type: FCN, in_index: 2, channels: 256, num_convs: 1, "
+     "concat_input: false, dropout: 0}, head: Linear}]",
+     360, 480, 2, 11, Task::kPixels},
+};
+
+/// SGD with momentum; `head` is as in a config, `precision` is float32 or bfloat16.
 inline std::string config_of(const Network& network, const std::string& head,
                              const std::string& precision) {
   const auto number = [](int64_t value) { return std::to_string(value); };
-  return "device: cpu\nmodel: {backbone: " + network.backbone +
-         ", decode_head: GlobalAveragePooling, head: " + head +
+  return "device: cpu\nmodel: {" + network.model + ", head: " + head +
          "}\ndata: {train: {dataset: {type: Synthetic, length: " + number(network.batch) +
-         ", size: " + number(network.size) + "}}, batch_size: " + number(network.batch) +
+         ", classes: " + number(network.classes) +
+         ", task: " + (network.task == Task::kPixels ? "pixels" : "images") +
+         "}}, batch_size: " + number(network.batch) +
          "}\noptimizer: {type: SGD, lr: 0.01, momentum: 0.9, weight_decay: 1e-4}\n" +
          "train: {steps: 1000000, precision: " + precision + "}\n";
 }
@@ -61,11 +89,24 @@ inline torch::Tensor values(int64_t seed, torch::IntArrayRef shape) {
   return (h.to(torch::kFloat32) * 0x1.0p-23 - 1).view(shape);
 }
 
-/// uint8 [count, 3, size, size], channels-last.
-inline torch::Tensor images_of(int64_t count, int64_t size) {
-  return ((values(0, {count, 3, size, size}) + 1) * 127.5)
+/// uint8 [count, 3, height, width], channels-last.
+inline torch::Tensor images_of(const Network& network, int64_t count) {
+  return ((values(0, {count, 3, network.height, network.width}) + 1) * 127.5)
       .to(torch::kUInt8)
       .contiguous(torch::MemoryFormat::ChannelsLast);
+}
+
+/// Labels of pixels, int64 in [0, classes); one in (classes + 1) is ignored.
+inline torch::Tensor pixel_labels(int64_t seed, torch::IntArrayRef shape, int64_t classes) {
+  const auto number = (values(seed, shape) + 1) / 2 * static_cast<double>(classes + 1);
+  const auto labels = number.to(torch::kInt64);
+  return labels.masked_fill(labels >= classes, kIgnoredLabel);
+}
+
+/// Those of a batch, of images [batch] or of their pixels [batch, height, width].
+inline torch::Tensor labels_of(const Network& network) {
+  if (network.task == Task::kImages) return torch::arange(network.batch) % network.classes;
+  return pixel_labels(7, {network.batch, network.height, network.width}, network.classes);
 }
 
 /// The weights of the peer: NAME.pth in the folder DNC_BENCH_WEIGHTS, if that is set. False where
@@ -75,7 +116,7 @@ inline bool load_peer_weights(const std::string& name, Model& model) {
   if (!folder) return false;
   const auto file = std::filesystem::path(folder) / (name + ".pth");
   if (!std::filesystem::exists(file)) return false;
-  start_from_weights(state_of(model), read_weights(file), {}, OtherClasses::kRefuse);
+  start_from_weights(state_of(model), read_weights(file), {}, LoadPart::kModel);
   return true;
 }
 

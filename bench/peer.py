@@ -1,14 +1,20 @@
-"""What step_peer.py and infer_peer.py share: torchvision's networks and their weights for ours."""
+"""What the peers share: torchvision's networks, their weights for ours, how time is measured."""
+import argparse
 import json
+import math
 import os
+import pathlib
 import subprocess
+import time
 
 import torch
 import torchvision
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIZE = 224
 BATCHES = {"resnet50": 16, "swin_t": 8, "mobilenet_v2": 16}  # of a step of training
 PRECISIONS = ("float32", "bfloat16")
+IGNORED = -1  # the label of pixels that do not count
 
 
 def values(seed, shape):
@@ -20,19 +26,29 @@ def values(seed, shape):
     return (h.float() * 2.0**-23 - 1).view(shape)
 
 
-def images_of(count, size):
-    images = ((values(0, (count, 3, size, size)) + 1) * 127.5).to(torch.uint8)
+def images_of(count, height, width):
+    images = ((values(0, (count, 3, height, width)) + 1) * 127.5).to(torch.uint8)
     return images.contiguous(memory_format=torch.channels_last)
+
+
+def pixel_labels(seed, shape, classes):
+    """As in network.h: some are ignored."""
+    number = ((values(seed, shape) + 1) / 2 * (classes + 1)).long()
+    return number.masked_fill(number >= classes, IGNORED)
 
 
 def network(name):
     """The same weights each time, and nothing random in training."""
     torch.manual_seed(1)
     net = torchvision.models.get_model(name, num_classes=10)
+    return without_chance(net).to(memory_format=torch.channels_last)
+
+
+def without_chance(net):
     for module in net.modules():
         if isinstance(module, (torch.nn.Dropout, torchvision.ops.StochasticDepth)):
             module.p = 0.0
-    return net.to(memory_format=torch.channels_last)
+    return net
 
 
 def save_weights(names, folder):
@@ -45,15 +61,83 @@ def autocast(precision):
     return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def ours(bench, row, threads, seconds, folder=""):
-    """The rows whose name begins with `row`, by the rest of their name."""
+def arguments_of(doc, bench, seconds):
+    """A parser with what every peer is asked; `doc` is that of its script."""
+    parser = argparse.ArgumentParser(description=doc.split("\n\n")[0])
+    parser.add_argument("--bench", default=ROOT / "build/release/bench" / bench)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=seconds, help="of each in each round")
+    return parser
+
+
+def ours(arguments, row, environment=None):
+    """A row of our benchmark program: its times in milliseconds ("real_time", "cpu_time") and its
+    counters."""
     run = subprocess.run(
-        [bench, f"--benchmark_filter=^{row}/", f"--benchmark_min_time={seconds}",
-         "--benchmark_format=json"],
-        check=True, capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(threads), "DNC_BENCH_WEIGHTS": str(folder)})
-    return {each["name"][len(row) + 1:].removesuffix("real_time").rstrip("/"): each
-            for each in json.loads(run.stdout)["benchmarks"]}
+        [arguments.bench, f"--benchmark_filter=^{row}/real_time$",
+         f"--benchmark_min_time={arguments.seconds}", "--benchmark_format=json"],
+        check=True, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads), **(environment or {})})
+    (found,) = json.loads(run.stdout)["benchmarks"]
+    if found.get("error_occurred"):
+        raise RuntimeError(found["error_message"])
+    return found
+
+
+def milliseconds(work, seconds, threads):
+    """The median over as many runs as fit, at least one; with one thread of the time of the
+    processor, as in race()."""
+    clock = time.process_time if threads == 1 else time.perf_counter
+    times, end = [], time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = clock()
+        work()
+        times.append(clock() - start)
+    return sorted(times)[len(times) // 2] * 1e3
+
+
+def race(arguments, rows, peers, folder=""):
+    """The best time of each in milliseconds by name, and our rows of the last round. They take
+    turns in each round, so that all meet the same machine; with one thread the time is the
+    processor's, which says the most where others use the machine too. `rows` are names of ours,
+    `peers` functions, `folder` has the weights."""
+    clock = "cpu_time" if arguments.threads == 1 else "real_time"
+    best, found = {}, {}
+    environment = {"DNC_BENCH_WEIGHTS": folder}
+    for _ in range(arguments.rounds):
+        found = {name: ours(arguments, row, environment) for name, row in rows.items()}
+        times = {name: row[clock] for name, row in found.items()}
+        times.update((name, milliseconds(run, arguments.seconds, arguments.threads))
+                     for name, run in peers.items())
+        best = {name: min(each, best.get(name, math.inf)) for name, each in times.items()}
+    return best, found
+
+
+def compiles(what, run):
+    """Whether torch.compile can do what `run` does; says how long that took, or why not."""
+    begin = time.perf_counter()
+    try:
+        run()
+    except RuntimeError as error:  # it writes C++ that not every compiler takes
+        print(f"{what}: torch.compile fails with {type(error).__name__}")
+        return False
+    print(f"{what}: torch.compile took {time.perf_counter() - begin:.0f} s", flush=True)
+    return True
+
+
+def report(best, peers):
+    """The peers' times over ours, and all times."""
+    return (", ".join(f"{best[name] / best['ours']:.2f}x {name}" for name in peers) + " ("
+            + ", ".join(f"{name} {each:.4g}" for name, each in best.items()) + ")")
+
+
+def agrees(what, found, value, tolerance):
+    """Whether ours is equal to the peer's value but for `tolerance`; says where not."""
+    if abs(found - value) <= tolerance:
+        return True
+    print(f"{what} is {found}, the peer's {value}")
+    return False
 
 
 def has_fast_bfloat16():

@@ -3,8 +3,8 @@
 #
 #   PYTHON=/path/to/python bench/run.sh [threads]
 #
-# PYTHON needs what bench/requirements.txt names. DNC_TEST_DATA is the folder with photos/, if it is
-# not ../shared/data.
+# PYTHON needs what bench/requirements.txt names. DNC_TEST_DATA is the folder with photos/ and
+# camvid/, if it is not ../shared/data.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}
@@ -33,10 +33,13 @@ trap 'rm -f "$output"' EXIT
     "something, the times do not."
   echo
   section "DNC head" python3 bench/head_peer.py --threads "$threads"
+  section "DNC head on pixels" python3 bench/pixel_head_peer.py --threads "$threads"
   section "Training step" python3 bench/step_peer.py --threads "$threads"
   section "Inference" python3 bench/infer_peer.py --threads "$threads"
+  section "Evaluation of segmentation" python3 bench/evaluation_peer.py --threads "$threads"
   section "Loader" python3 bench/loader_peer.py
   section "Photographs" python3 bench/photos_peer.py
+  section "Images with label images" python3 bench/pairs_peer.py
   section "Start" python3 bench/start.py
 } | tee "$output"
 mv "$output" bench/RESULTS.md

@@ -1,6 +1,6 @@
-// A step of training: forward, cross-entropy, backward, SGD with momentum, and the head's update,
-// on one batch that stays the same. step_peer.py runs this program beside PyTorch with the same
-// weights, images and recipe.
+// A step of training: forward, losses, backward, SGD with momentum, and the head's update, on one
+// batch that stays the same. step_peer.py runs this program beside PyTorch with the same weights,
+// images and recipe.
 //
 // Counters: `loss_0` and `loss_2`, of the first and the third step, to compare results.
 
@@ -37,11 +37,11 @@ struct Training {
                    dnc::parse_config(dnc::config_of(network, head, precision), "bench")),
         model(experiment.build_model()) {
     model->to_channels_last();
-    if (!dnc::load_peer_weights(network.name, *model)) fill(*model);
+    if (head != "Linear" || !dnc::load_peer_weights(network.name, *model)) fill(*model);
     step = std::make_unique<dnc::TrainStep>(experiment, model, torch::kCPU, alone);
     model->train();
-    batch.images = dnc::images_of(network.batch, network.size);
-    batch.labels = torch::arange(network.batch) % 10;
+    batch.images = dnc::images_of(network, network.batch);
+    batch.labels = dnc::labels_of(network);
   }
 
   double run() { return step->run(batch, done++).front().second.item<double>(); }
@@ -77,13 +77,19 @@ int main(int argc, char** argv) {
   dnc::keep_freed_memory();  // as dnc-host does
   dnc::set_threads();
   for (const auto* head : {"Linear", "DNC"}) {
-    add({"resnet20_28", "{type: ResNetCifar, depth: 20}", 28, 128}, head, "float32", head);
-    add({"resnet18_32", "{type: ResNet_CIFAR, depth: 18}", 32, 128}, head, "float32", head);
+    const auto small = dnc::image_network("resnet20_28", "{type: ResNetCifar, depth: 20}", 28, 128);
+    const auto large =
+        dnc::image_network("resnet18_32", "{type: ResNet_CIFAR, depth: 18}", 32, 128);
+    for (const auto& network : {small, large}) add(network, head, "float32", head);
   }
   for (const auto& network : dnc::kImageNetworks) {
     for (const auto* precision : {"float32", "bfloat16"}) {
       add(network, "Linear", precision, precision);
     }
+  }
+  for (const auto& network : dnc::kPixelNetworks) {
+    add(network, "Linear", "float32", "Linear");
+    add(network, "{type: DNC, sub_centroids: 10, ppc: 0.01, ppd: 0.001}", "float32", "DNC");
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
