@@ -36,8 +36,13 @@ struct CheckCommand {
     SingleProcess alone;
     const auto device = experiment.device();
     if (experiment.has_split("train")) check_training(experiment, device, alone);
-    for (const std::string name : {"val", "test"}) {
-      if (experiment.has_split(name)) check_evaluation(experiment, name, device, alone);
+    const bool has_val = experiment.has_split("val");
+    if (has_val) check_evaluation(experiment, "val", device, alone);
+    // Without a dataset of its own it stands for the other, which was looked at.
+    const bool is_val =
+        has_val && &experiment.split_options("test") == &experiment.split_options("val");
+    if (experiment.has_split("test") && !is_val) {
+      check_evaluation(experiment, "test", device, alone);
     }
     std::cout << "all is well\n";
     return 0;
