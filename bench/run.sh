@@ -40,6 +40,7 @@ trap 'rm -f "$output"' EXIT
   section "Loader" python3 bench/loader_peer.py
   section "Photographs" python3 bench/photos_peer.py
   section "Images with label images" python3 bench/pairs_peer.py
+  section "Two processes" python3 bench/ranks.py
   section "Start" python3 bench/start.py
 } | tee "$output"
 mv "$output" bench/RESULTS.md

@@ -14,6 +14,10 @@ find_package(ZLIB REQUIRED)           # zlib1g-dev
 find_package(JPEG REQUIRED)           # libjpeg-dev
 find_package(PNG REQUIRED)            # libpng-dev
 find_package(TIFF REQUIRED)           # libtiff-dev
+# libcpp-httplib-dev and pkg-config: Debian compiles the library, with options that its pkg-config file
+# names and that change its classes.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 # libwebp-dev has no CMake package.
 find_path(WebP_INCLUDE_DIR webp/decode.h)
 find_library(WebP_LIBRARY webp)

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "host/cuda_library.h"
+#include "host/data/named_classes.h"
 #include "registry/error.h"
 #include "registry/text.h"
 
@@ -53,10 +54,20 @@ void TrainSplitOptions::fields(Fields& f) {
                "What is done to each batch after that, on the device: Mixup, CutMix.");
 }
 
+void AddedClassOptions::fields(Fields& f) {
+  f("name", name, "Of the class; one of data.classes.").required();
+  f("images", images, "Text file with the path of a training image in each line.").required();
+  f("test_images", test_images, "The same with images of the validation and test data.");
+}
+
 void DataOptions::fields(Fields& f) {
   f.group("train", train, "What the model learns from.");
   f.group("val", val, "Evaluated during training; the test split where it has no dataset.");
   f.group("test", test, "Evaluated at the end; the val split where it has no dataset.");
+  f("classes", classes,
+    "The classes of the model, in the order of their labels. Data sets are mapped to them by name; "
+    "samples of other classes do not count. Empty for those of the training data.");
+  f.list("added_classes", added_classes, "Some of these, whose images are files.");
   f("batch_size", batch_size, "Samples a step, over all processes.").at_least(1);
   f("eval_batch_size", eval_batch_size, "Samples a batch in evaluation.").at_least(1);
   f("workers", workers, "Threads that load and transform; 0 does it in the training thread.")
@@ -117,6 +128,10 @@ void TrainOptions::fields(Fields& f) {
   f.group("early_stop", early_stop, "Ends a run that no longer improves.");
   f("time_limit", time_limit, "Minutes after which the run saves and ends; 0 for none.")
       .at_least(0);
+  f("anchor_epochs", anchor_epochs,
+    "At the end of each of so many last epochs the head's prototypes become their nearest training "
+    "images; 0 for never.")
+      .at_least(0);
   f.group("evaluate", evaluate, "How often the validation split is evaluated.");
   f.group("save", save, "How often a checkpoint is written.");
   f("keep", keep, "Newest checkpoints that stay; the best one stays as well.").at_least(1);
@@ -165,6 +180,21 @@ std::optional<int64_t> gpu_index(const std::string& name) {
   return std::stoll(digits);
 }
 
+void check_classes(const DataOptions& data, const Node& node) {
+  auto names = data.classes;
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) node.fail("classes", "names '" + *twice + "' twice");
+  for (size_t i = 0; i < data.added_classes.size(); ++i) {
+    const auto& name = data.added_classes[i].name;
+    if (std::binary_search(names.begin(), names.end(), name)) continue;
+    node.find("added_classes")
+        ->items[i]
+        .fail("name", "is '" + name + "', which is not in data.classes; name it there too" +
+                          suggestion(name, data.classes));
+  }
+}
+
 // What one option alone cannot know. The resolved config has each key under its own name, and
 // knows where it was written, under whichever name.
 void check_together(const ExperimentOptions& options, const Node& config) {
@@ -190,6 +220,7 @@ void check_together(const ExperimentOptions& options, const Node& config) {
   if (data.train.dataset.empty() && data.val.dataset.empty() && data.test.dataset.empty()) {
     config.fail("data", "has no dataset: give data.train.dataset and data.test.dataset");
   }
+  check_classes(data, *config.find("data"));
   const auto& device = options.device;
   if (device != "auto" && device != "cpu" && !gpu_index(device)) {
     config.fail("device", "must be auto, cpu, cuda or cuda:N, not '" + device + "'");
@@ -268,6 +299,7 @@ const Split& Experiment::split(const std::string& name) {
   if (split.dataset->size() == 0) {
     options.dataset.node().fail("has no sample; check its root and split");
   }
+  if (!options_.data.classes.empty()) split.dataset = with_named_classes(split);
   use_classes(split, options);
   split.transforms = build_transforms(options);
   return splits_.emplace_back(std::move(split));
@@ -300,6 +332,37 @@ void Experiment::use_classes(const Split& split, const SplitOptions& options) {
            *differ.first + "', but for the model it is '" + *differ.second + "'";
   }
   options.dataset.node().fail(what + "; all splits need the same classes in the same order");
+}
+
+// The data set of a split under data.classes, with the images of the added ones.
+std::shared_ptr<const Dataset> Experiment::with_named_classes(const Split& split) {
+  const bool train = split.name == "train";
+  if (split.dataset->task() == Task::kPixels && !options_.data.added_classes.empty()) {
+    resolved_.fail("data.added_classes", "has classes of whole images, but the data is of pixels");
+  }
+  const auto& source = split.dataset->classes();
+  auto known = source.names;
+  ClassInfo classes{options_.data.classes, {}};
+  std::vector<ClassFiles> further;
+  for (const auto& added : options_.data.added_classes) {
+    known.push_back(added.name);
+    const auto& list = train ? added.images : added.test_images;
+    if (list.empty()) continue;
+    const auto label = std::find(classes.names.begin(), classes.names.end(), added.name);
+    further.push_back({label - classes.names.begin(), read_file_list(list.value)});
+  }
+  for (const auto& name : classes.names) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (train && found == known.end()) {
+      resolved_.fail("data.classes", "names '" + name +
+                                         "', but the training data has no such class" +
+                                         suggestion(name, known));
+    }
+    const auto place = static_cast<size_t>(found - known.begin());
+    if (place < source.palette.size()) classes.palette.push_back(source.palette[place]);
+  }
+  if (classes.palette.size() < classes.names.size()) classes.palette.clear();
+  return std::make_shared<NamedClasses>(split.dataset, std::move(classes), further, images_);
 }
 
 void Experiment::set_classes(ClassInfo classes, Task task) {
@@ -358,6 +421,12 @@ std::shared_ptr<Model> Experiment::build_model() {
     return built;
   };
   auto main = branch(options.decode_head, options.head);
+  if (options_.train.anchor_epochs > 0 && !dynamic_cast<Prototypes*>(main.head.get())) {
+    resolved_.fail("train.anchor_epochs", "is " + std::to_string(options_.train.anchor_epochs) +
+                                              ", but the head, " + options.head.type() +
+                                              ", has no prototypes; set it to 0, or name a head "
+                                              "that has them");
+  }
   std::vector<Branch> auxiliary;
   for (const auto& each : options.auxiliary_heads) {
     auxiliary.push_back(branch(each.decode_head, each.head));
@@ -434,17 +503,30 @@ std::vector<std::shared_ptr<Hook>> Experiment::build_hooks() {
   return build_all(options_.hooks, context);
 }
 
+void Experiment::use_ranks(Communicator* modules, int64_t local_rank, int64_t local_ranks) {
+  context_.ranks = modules;
+  local_rank_ = local_rank;
+  local_ranks_ = local_ranks;
+}
+
 torch::Device Experiment::device() const {
   const auto& name = options_.device;
   if (name == "cpu") return torch::kCPU;
   const bool has_cuda = open_cuda_library() && torch::cuda::is_available();
-  if (name == "auto") return has_cuda ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  if (name == "auto" && !has_cuda) return torch::kCPU;
   if (!has_cuda) config_.fail("device", "is '" + name + "', but no GPU is usable here; use cpu");
-  const auto index = gpu_index(name).value();
   const auto count = static_cast<int64_t>(torch::cuda::device_count());
+  const bool of_rank = name == "auto" || (name == "cuda" && local_ranks_ > 1);
+  // One GPU alone is what a launcher has given to this rank: Slurm shows each rank its own.
+  const auto index = of_rank ? (count == 1 ? 0 : local_rank_) : gpu_index(name).value();
+  if (!of_rank && local_ranks_ > 1) {
+    config_.fail("device", "is '" + name + "', one GPU for the " + std::to_string(local_ranks_) +
+                               " ranks of this machine; use cuda, which gives each its own");
+  }
   if (index >= count) {
-    config_.fail("device", "is '" + name + "', but there are " + std::to_string(count) +
-                               " GPUs, numbered from 0");
+    const auto which = of_rank ? ", GPU " + std::to_string(index) + " for this rank" : "";
+    config_.fail("device", "is '" + name + "'" + which + ", but there are " +
+                               std::to_string(count) + " GPUs, numbered from 0");
   }
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
 }

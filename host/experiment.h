@@ -63,10 +63,20 @@ struct TrainSplitOptions : SplitOptions {
   void fields(Fields& f);
 };
 
+/// A class whose images are files: what `dnc-host add-class` adds.
+struct AddedClassOptions {
+  std::string name;
+  Path images;       // a list of files, of the training data
+  Path test_images;  // the same of the validation and test data; may be empty
+  void fields(Fields& f);
+};
+
 struct DataOptions {
   TrainSplitOptions train;
-  SplitOptions val;   // without a dataset: the test split
-  SplitOptions test;  // without a dataset: the validation split
+  SplitOptions val;                  // without a dataset: the test split
+  SplitOptions test;                 // without a dataset: the validation split
+  std::vector<std::string> classes;  // empty: those of the training data
+  std::vector<AddedClassOptions> added_classes;
   int64_t batch_size = 128;
   int64_t eval_batch_size = 256;
   int64_t workers = 1;
@@ -109,6 +119,7 @@ struct TrainOptions {
   GradScalerOptions grad_scaler;
   EarlyStopOptions early_stop;
   double time_limit = 0;  // minutes
+  int64_t anchor_epochs = 0;
   Every evaluate{1.0, {}};
   Every save{1.0, {}};
   int64_t keep = 2;
@@ -195,12 +206,18 @@ class Experiment {
   std::vector<std::shared_ptr<Metric>> build_metrics();
   std::vector<std::shared_ptr<Hook>> build_hooks();
 
-  /// `device: auto` is the first GPU, else the CPU. Throws ConfigError for one that is not there.
+  /// `device: auto` is the first GPU, or that of this rank; else the CPU. Throws ConfigError for
+  /// one that is not there.
   torch::Device device() const;
+
+  /// This process is one of `local_ranks` on this machine, the `local_rank`-th from 0; modules that
+  /// compute over all ranks get `modules`. To be called before anything is built.
+  void use_ranks(Communicator* modules, int64_t local_rank, int64_t local_ranks);
 
  private:
   std::vector<std::shared_ptr<const Transform>> build_transforms(const SplitOptions& options);
   void use_classes(const Split& split, const SplitOptions& options);
+  std::shared_ptr<const Dataset> with_named_classes(const Split& split);
   std::shared_ptr<Optimizer> build_scaled_optimizer(const Context& context);
   Context context();
 
@@ -212,6 +229,8 @@ class Experiment {
   std::deque<Split> splits_;  // a deque: references to splits stay valid
   bool has_classes_ = false;
   Context context_;
+  int64_t local_rank_ = 0;
+  int64_t local_ranks_ = 1;
 };
 
 }  // namespace dnc

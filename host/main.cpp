@@ -1,24 +1,15 @@
-#include <c10/util/Exception.h>
-
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <exception>
 #include <iostream>
 #include <string_view>
 
 #include "host/commands/commands.h"
+#include "host/commands/rank_options.h"
+#include "host/ending.h"
 #include "host/environment.h"
-#include "registry/error.h"
 
 namespace {
-
-// Where the program's own words and the library's end: the first line says what, a stack is noise.
-int ours(const std::string& what) {
-  std::cerr
-      << "internal error: " << what
-      << "\nThis is a fault of dnc-host or a plugin, not of your config. Please report it with "
-         "the command and the config.\n";
-  return 2;
-}
 
 int run(int argc, char** argv) {
   CLI::App app{
@@ -32,8 +23,16 @@ int run(int argc, char** argv) {
   dnc::add_train(app, action);
   dnc::add_test(app, action);
   dnc::add_compare(app, action);
+  dnc::add_report(app, action);
+  dnc::add_logs(app, action);
   dnc::add_predict(app, action);
   dnc::add_explain(app, action);
+  dnc::add_gallery(app, action);
+  dnc::add_subcategories(app, action);
+  dnc::add_anchor(app, action);
+  dnc::add_search(app, action);
+  dnc::add_add_class(app, action);
+  dnc::add_remove_class(app, action);
   dnc::add_fit(app, action);
   dnc::add_knn(app, action);
   dnc::add_browse(app, action);
@@ -48,8 +47,12 @@ int run(int argc, char** argv) {
   dnc::add_schema(app, action);
   dnc::add_convert(app, action);
   dnc::add_export(app, action);
+  dnc::add_serve(app, action);
+  dnc::add_new(app, action);
+  dnc::add_launch(app, action);
   dnc::add_plugins(app, action);
   dnc::add_completion(app, action);
+  dnc::add_reference(app, action);
   dnc::add_version(app, action);
   app.footer("`dnc-host COMMAND --help` shows a command's options with an example.");
   if (argc == 1) {
@@ -66,6 +69,9 @@ int run(int argc, char** argv) {
               << " --help` shows what there is.\n";
     return 1;
   }
+  const auto command = app.get_subcommands().front()->get_name();
+  const bool for_all_ranks = command == "train" || command == "test";
+  if (!for_all_ranks && dnc::leave_to_rank_0(command)) return 0;
   return action();
 }
 
@@ -76,17 +82,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return run(argc, argv);
-  } catch (const dnc::Error& error) {
-    std::cerr << "error: " << error.what() << "\n";
-    return 1;
-  } catch (const c10::OutOfMemoryError& error) {
-    std::cerr
-        << "error: out of memory: " << error.what_without_backtrace()
-        << "\nTry a smaller data.batch_size, train.accumulate, or train.precision: bfloat16.\n";
-    return 1;
-  } catch (const c10::Error& error) {
-    return ours(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return ours(error.what());
+  } catch (...) {
+    const auto ending = dnc::ending_of(std::current_exception());
+    std::cerr << ending.text();
+    return ending.code;
   }
 }

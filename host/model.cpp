@@ -70,6 +70,17 @@ ModelSize Model::size() const {
   return size;
 }
 
+std::vector<torch::Tensor> Model::batch_statistics() const {
+  auto all = backbone_->buffers();
+  const auto add = [&](const Branch& branch) {
+    const auto more = branch.decode_head->buffers();
+    all.insert(all.end(), more.begin(), more.end());
+  };
+  add(main_);
+  for (const auto& branch : auxiliary_) add(branch);
+  return all;
+}
+
 void Model::to_channels_last() {
   torch::NoGradGuard no_grad;
   for (auto& parameter : parameters()) {

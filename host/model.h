@@ -61,6 +61,8 @@ class Model : public torch::nn::Module {
   /// The head's prototypes, or nullptr where it has none.
   Prototypes* prototypes();
   ModelSize size() const;
+  /// Buffers of all but the heads: the running statistics of batch norms.
+  std::vector<torch::Tensor> batch_statistics() const;
 
   /// Lays the weights of convolutions out channels-last.
   void to_channels_last();

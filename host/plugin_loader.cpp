@@ -135,6 +135,9 @@ void PluginLoader::load_named(const std::string& name) {
 }
 
 fs::path builtin_plugin_folder() {
+  // In a library for other programs (predictor/): beside that, wherever the program is.
+  const fs::path here = dll::this_line_location();
+  if (here.extension() == ".so") return fs::canonical(here).parent_path() / "dnc-host" / "plugins";
   const fs::path program = dll::program_location();
   return program.parent_path().parent_path() / "lib" / "dnc-host" / "plugins";
 }

@@ -22,7 +22,9 @@ Node Program::load(const std::string& config, const std::vector<std::string>& ov
 
 std::unique_ptr<Experiment> Program::experiment(const std::string& config,
                                                 const std::vector<std::string>& overrides) {
-  return std::make_unique<Experiment>(registry_, images_, load(config, overrides));
+  auto experiment = std::make_unique<Experiment>(registry_, images_, load(config, overrides));
+  if (prepare_) prepare_(*experiment);
+  return experiment;
 }
 
 void apply_machine_options(const ExperimentOptions& options) {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/data/image_decoder.h"
@@ -28,11 +30,16 @@ class Program {
   /// The same, checked whole.
   std::unique_ptr<Experiment> experiment(const std::string& config,
                                          const std::vector<std::string>& overrides);
+  /// From now on `prepare` is called with each experiment before anything of it is built.
+  void prepare_experiments(std::function<void(Experiment&)> prepare) {
+    prepare_ = std::move(prepare);
+  }
 
  private:
   Registry registry_;
   PluginLoader plugins_{registry_};
   ImageDecoder images_;
+  std::function<void(Experiment&)> prepare_;
 };
 
 /// `threads` and `deterministic` of a config, for this process.

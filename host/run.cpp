@@ -35,13 +35,6 @@ fs::path find_checkpoint(const fs::path& run, const std::string& which) {
                         folder.string());
 }
 
-// Ready to be asked: on the device of the experiment, in the layout that it trains with.
-void place(OpenedRun& run) {
-  run.model->to(run.experiment->device());
-  if (run.experiment->options().train.channels_last) run.model->to_channels_last();
-  run.model->eval();
-}
-
 // A name in each line; empty lines do not count.
 ClassInfo read_class_names(const fs::path& file) {
   ClassInfo classes;
@@ -84,6 +77,12 @@ void load_weights(OpenedRun& run, const ModelSource& source, NeededWeights neede
 
 }  // namespace
 
+void make_ready(OpenedRun& run) {
+  run.model->to(run.experiment->device());
+  if (run.experiment->options().train.channels_last) run.model->to_channels_last();
+  run.model->eval();
+}
+
 OpenedRun open_run(Program& program, const fs::path& path, const std::string& which,
                    const std::vector<std::string>& overrides) {
   OpenedRun run;
@@ -107,7 +106,7 @@ OpenedRun open_run(Program& program, const fs::path& path, const std::string& wh
   run.model = run.experiment->build_model();
   load_state(*run.model, evaluated_weights(checkpoint).tensors,
              (run.checkpoint / "model.safetensors").string());
-  place(run);
+  make_ready(run);
   return run;
 }
 
@@ -134,7 +133,7 @@ OpenedRun open_model(Program& program, const ModelSource& source, NeededWeights 
   }
   run.model = run.experiment->build_model();
   load_weights(run, source, needed);
-  place(run);
+  make_ready(run);
   return run;
 }
 

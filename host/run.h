@@ -26,6 +26,10 @@ struct OpenedRun {
 OpenedRun open_run(Program& program, const std::filesystem::path& path, const std::string& which,
                    const std::vector<std::string>& overrides);
 
+/// Lays the model out to be asked: on the device of the experiment, in the layout that it trains
+/// with, in evaluation mode.
+void make_ready(OpenedRun& run);
+
 /// What a command line names: a run, or a config with weights of whatever program.
 struct ModelSource {
   std::string path;                 // folder of a run or of one of its checkpoints, or a config

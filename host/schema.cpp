@@ -48,11 +48,11 @@ struct TypeSchema {
   }
   Json operator()(const Field::Group& group) const { return schema_of(*group.fields); }
   Json operator()(const Field::List& list) const {
-    return {{"type", "array"}, {"items", schema_of(*list.sample)}};
+    return or_reference({{"type", "array"}, {"items", schema_of(*list.sample)}});
   }
   Json operator()(const Field::Components& components) const {
-    const Json one = {{"$ref", "#/$defs/" + components.kind}};
-    if (!components.list) return one;
+    const Json one = {{"$ref", "#/definitions/" + components.kind}};
+    if (!components.list) return {{"allOf", Json::array({one})}};  // a $ref has no siblings
     return {{"anyOf", Json::array({one, {{"type", "array"}, {"items", one}}})}};
   }
 };
@@ -91,9 +91,8 @@ Json schema_of(const Registry& registry, Kind kind) {
            {"then", then}});
     });
   }
-  const Json map = {{"type", "object"},
-                    {"properties", {{"type", {{"enum", names}}}}},
-                    {"allOf", alternatives}};
+  const Json map = {
+      {"type", "object"}, {"properties", {{"type", {{"enum", names}}}}}, {"allOf", alternatives}};
   return {{"anyOf", Json::array({{{"enum", names}}, map})}};
 }
 
@@ -111,10 +110,10 @@ std::string config_schema(const Registry& registry) {
   schema["properties"]["_base_"] = schema["properties"]["base"];
   Json defs = Json::object();
   for (const auto kind : kAllKinds) defs[kind_name(kind)] = schema_of(registry, kind);
-  Json whole = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+  Json whole = {{"$schema", "http://json-schema.org/draft-07/schema#"},
                 {"title", "dnc-host config"}};
   whole.update(schema);
-  whole["$defs"] = defs;
+  whole["definitions"] = defs;
   return whole.dump(1) + "\n";
 }
 

@@ -6,7 +6,8 @@
 
 namespace dnc {
 
-/// The JSON Schema (2020-12) of a config, with the options of every component in the registry.
+/// The JSON Schema of a config, with the options of every component in the registry. It is of draft
+/// 7, the newest that YAML language servers read.
 std::string config_schema(const Registry& registry);
 
 }  // namespace dnc

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "registry/backbone.h"
+#include "registry/communicator.h"
 #include "registry/dataset.h"
 #include "registry/export.h"
 
@@ -16,6 +17,7 @@ class Registry;
 struct Context {
   const Registry* registry = nullptr;   // for components inside components: Slot::build
   const ImageReader* images = nullptr;  // for data sets
+  Communicator* ranks = nullptr;        // for modules that compute over all ranks; null: one rank
   Task task = Task::kImages;
   ClassInfo classes;                   // from the training data on
   std::vector<FeatureShape> features;  // of the backbone, for the decode head

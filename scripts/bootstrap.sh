@@ -15,6 +15,7 @@ readonly packages=(
   libcli11-dev nlohmann-json3-dev                 # the command line, reports
   libjpeg-dev libpng-dev libtiff-dev libwebp-dev  # image files
   zlib1g-dev                                      # .gz files, checksums
+  libcpp-httplib-dev pkg-config                   # the server
   libgtest-dev libgmock-dev libbenchmark-dev      # tests and benchmarks
   dataset-fashion-mnist                           # the data of the demo
 )

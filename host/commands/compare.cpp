@@ -17,6 +17,7 @@
 #include "host/report/comparison_text.h"
 #include "host/report/progress.h"
 #include "host/report/prototype_images.h"
+#include "host/report/run_page.h"
 #include "host/run.h"
 #include "registry/error.h"
 
@@ -70,6 +71,7 @@ void find_images(const fs::path& run_folder) {
     shown.steps = all;
     line.update(shown);
   });
+  report::write_run_report(run_folder);  // which shows them too
 }
 
 // The table on the terminal; comparison.csv and report.html in the folder.

@@ -1,24 +1,14 @@
 #include <fmt/format.h>
 
-#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "host/commands/batch_progress.h"
 #include "host/commands/commands.h"
-#include "host/environment.h"
 #include "host/frozen/fit_prototypes.h"
-#include "host/report/run_result.h"
 #include "host/run.h"
-#include "host/train/checkpoint.h"
-#include "host/train/evaluate.h"
-#include "host/train/result.h"
-#include "host/train/run_folder.h"
-#include "host/train/runner.h"
-#include "host/weights/state.h"
-#include "registry/communicator.h"
-#include "registry/config.h"
+#include "host/train/derived_run.h"
 #include "registry/error.h"
 
 namespace dnc {
@@ -39,30 +29,26 @@ struct FitCommand {
                         "into it with --weights " +
                         source.path);
     }
-    const auto begin = std::chrono::steady_clock::now();
     Program program;
     auto opened = open_model(program, source, NeededWeights::kBackbone);
     auto& experiment = *opened.experiment;
     check(experiment, *opened.model);
     if (folder.empty()) folder = "runs/" + fs::path(source.path).stem().string() + "_fit";
-    const auto device = experiment.device();
-    RunFolder run_folder(folder, config_text(experiment), environment_json(device));
-    if (fs::exists(run_folder.path() / "result.json")) {
+    DerivedRun run(folder, experiment,
+                   fmt::format("fit --transforms {} --iterations {} --memory {}", transforms,
+                               options.iterations, options.memory));
+    if (run.is_done()) {
       std::cout << folder << ": done already\n";
       return 0;
     }
-    say(run_folder, opened.note);
-    run_folder.metrics().rewind(-1);
-    write_classes(run_folder.path() / "classes.json", experiment.classes(), experiment.task());
-
-    fit(experiment, *opened.model, run_folder);
-    save(experiment, *opened.model, run_folder);
-    auto result = test(experiment, *opened.model, run_folder);
-    result.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    write_result(run_folder.path() / "result.json", result);
-    run_folder.metrics().append_end(0, "done");
-    say(run_folder, folder + ": done");
+    run.begin();
+    run.say(opened.note);
+    fit(experiment, *opened.model, run);
+    run.save(*opened.model, 0, 0);
+    const auto tested = run.test(*opened.model);
+    if (!tested.split.empty()) run.say("test  " + figures_text(tested.figures));
+    // In a comparison the same config may be there as a training.
+    run.finish(*opened.model, source.path, fs::path(source.path).stem().string() + "_fit", tested);
     return 0;
   }
 
@@ -77,19 +63,7 @@ struct FitCommand {
     }
   }
 
-  // The first line keeps `train`, and a fit with other options, from going on in this folder.
-  std::string config_text(const Experiment& experiment) const {
-    return fmt::format("# By dnc-host fit --transforms {} --iterations {} --memory {}\n{}",
-                       transforms, options.iterations, options.memory,
-                       to_yaml(experiment.resolved()));
-  }
-
-  static void say(RunFolder& run_folder, const std::string& text) {
-    std::cout << text << std::endl;
-    run_folder.log(text);
-  }
-
-  void fit(Experiment& experiment, Model& model, RunFolder& run_folder) const {
+  void fit(Experiment& experiment, Model& model, DerivedRun& run) const {
     auto data = experiment.split("train");
     if (transforms == "test") data.transforms = experiment.test_transforms();
     FitResult found;
@@ -99,63 +73,23 @@ struct FitCommand {
                              [&](int64_t done, int64_t all) { line.update(done, all); });
     }
     if (!found.bad_samples.empty()) {
-      say(run_folder, "warning: " + bad_samples_text("train", found.bad_samples));
+      run.say("warning: " + bad_samples_text("train", found.bad_samples));
     }
     for (const auto label : found.empty_classes) {
-      say(run_folder, fmt::format("warning: class '{}' has no sample: its prototypes stay random",
-                                  experiment.classes().names[static_cast<size_t>(label)]));
+      run.say(fmt::format("warning: class '{}' has no sample: its prototypes stay random",
+                          experiment.classes().names[static_cast<size_t>(label)]));
     }
     if (found.left_out > 0) {
-      say(run_folder, fmt::format("{} samples were drawn and {} left out, to store {:.4g} GiB at "
-                                  "most (--memory)",
-                                  found.samples, found.left_out, options.memory));
+      run.say(
+          fmt::format("{} samples were drawn and {} left out, to store {:.4g} GiB at "
+                      "most (--memory)",
+                      found.samples, found.left_out, options.memory));
     }
     const auto shape = model.prototypes()->prototypes().sizes().vec();
-    say(run_folder,
+    run.say(
         fmt::format("{} classes with {} prototypes each from {} samples; mean cosine of "
                     "a sample with the nearest of its class {:.4f}",
                     shape[0], shape[1], found.samples, found.mean_cosine));
-  }
-
-  static void save(const Experiment& experiment, const Model& model, const RunFolder& run_folder) {
-    Progress progress;
-    progress.seed = static_cast<uint64_t>(experiment.options().seed);
-    progress.batch_size = experiment.options().data.batch_size;
-    progress.config_digest = run_folder.config_digest();
-    const Checkpoint checkpoint{state_of(model), TensorMap(), progress};
-    save_checkpoint(run_folder.checkpoints(), checkpoint, 1);
-  }
-
-  report::RunResult test(Experiment& experiment, Model& model, RunFolder& run_folder) const {
-    const auto device = experiment.device();
-    const auto& options = experiment.options();
-    auto result = result_of(model, options, device, source.path);
-    result.name += "_fit";  // in a comparison the same config may be there as a training
-    result.learnable_parameters = 0;
-    result.steps = 0;
-    result.epochs = 0;
-    if (!experiment.has_split("test")) return result;
-    SingleProcess alone;
-    const auto loader = evaluation_loader(experiment.split("test"), options.data,
-                                          static_cast<uint64_t>(options.seed), alone);
-    const auto found = evaluate(model, *loader, "test", experiment.build_metrics(), device,
-                                options.train.precision, alone);
-    if (!loader->bad_samples().empty()) {
-      say(run_folder, "warning: " + bad_samples_text("test", loader->bad_samples()));
-    }
-    result.split = found.split;
-    result.figures = found.figures;
-    result.tables = found.tables;
-    report::EvaluationEvent event;
-    event.split = found.split;
-    event.epoch = 0;
-    event.figures = found.figures;
-    event.prototypes = result.prototype_figures;
-    run_folder.metrics().append(event);
-    std::string text = "test";
-    for (const auto& [name, value] : found.figures) text += fmt::format("  {} {:.4f}", name, value);
-    say(run_folder, text);
-    return result;
   }
 };
 

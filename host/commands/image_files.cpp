@@ -8,7 +8,6 @@
 #include "host/data/encode_png.h"
 #include "host/files.h"
 #include "registry/error.h"
-#include "registry/head.h"
 
 namespace dnc {
 namespace {
@@ -26,14 +25,15 @@ bool looks_like_image(const fs::path& path) {
 
 }  // namespace
 
-ImageFiles::ImageFiles(std::vector<std::string> files, const ImageReader& images, ClassInfo classes)
-    : files_(std::move(files)), images_(images), classes_(std::move(classes)) {}
+ImageFiles::ImageFiles(std::vector<std::string> files, const ImageReader& images, ClassInfo classes,
+                       int64_t label)
+    : files_(std::move(files)), images_(images), classes_(std::move(classes)), label_(label) {}
 
 Sample ImageFiles::load(int64_t index) const {
   Sample sample;
   sample.index = index;
   sample.image = images_.open(name(index));
-  sample.label = kIgnoredLabel;
+  sample.label = label_;
   return sample;
 }
 

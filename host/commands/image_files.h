@@ -6,14 +6,17 @@
 #include <vector>
 
 #include "registry/dataset.h"
+#include "registry/head.h"
 #include "registry/image.h"
 
 namespace dnc {
 
-/// Image files without labels, as a data set for models of images and of pixels alike.
+/// Image files without labels, or all of one class, as a data set for models of images and of
+/// pixels alike.
 class ImageFiles final : public Dataset {
  public:
-  ImageFiles(std::vector<std::string> files, const ImageReader& images, ClassInfo classes);
+  ImageFiles(std::vector<std::string> files, const ImageReader& images, ClassInfo classes,
+             int64_t label = kIgnoredLabel);
 
   int64_t size() const override { return static_cast<int64_t>(files_.size()); }
   Sample load(int64_t index) const override;
@@ -24,6 +27,7 @@ class ImageFiles final : public Dataset {
   std::vector<std::string> files_;
   const ImageReader& images_;
   ClassInfo classes_;
+  int64_t label_;
 };
 
 /// Files as given; of folders, all images below them, by name. Throws DataError for what is not

@@ -6,11 +6,14 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "host/commands/commands.h"
 #include "host/commands/image_files.h"
 #include "host/files.h"
 #include "host/inference.h"
+#include "host/rejection/confidence.h"
+#include "host/rejection/thresholds.h"
 #include "host/report/comparison_text.h"
 #include "host/report/label_picture.h"
 #include "host/run.h"
@@ -26,6 +29,8 @@ namespace fs = std::filesystem;
 struct Prediction {
   std::string file;
   std::vector<std::pair<std::string, double>> best;  // classes with their probabilities
+  double confidence = 0;                             // with --reject: the score
+  bool known = true;                                 // it reaches the threshold
 };
 
 // The class of each pixel of an image, in the image's own size.
@@ -44,6 +49,10 @@ struct PredictCommand {
   std::string format = "table";
   int64_t top_k = 5;
   std::string out;
+  bool reject = false;
+  double false_accept_rate = -1;  // below 0: the first of the file
+  std::string score;
+  std::optional<Threshold> threshold;  // with --reject: what an image must reach to be known
 
   int run() {
     const auto files = find_images(images);
@@ -52,6 +61,7 @@ struct PredictCommand {
     if (!opened.note.empty()) std::cerr << opened.note << "\n";
     auto& experiment = *opened.experiment;
     const bool pixels = experiment.task() == Task::kPixels;
+    if (reject) threshold = threshold_of(opened);
     check_out(files, pixels, experiment.classes());
     const auto& classes = experiment.classes();
     Split split{"predict", std::make_shared<ImageFiles>(files, program.images(), classes),
@@ -73,7 +83,8 @@ struct PredictCommand {
                                       program.images(), output.scores, classes)
                      : output.scores.to(torch::kFloat32).softmax(1);
           const auto [values, indices] = shares.topk(count, 1);
-          print(batch, values.cpu(), indices.cpu(), files, classes);
+          print(batch, values.cpu(), indices.cpu(), files, classes,
+                confidences_of(*opened.model, output));
         },
         views);
     std::cout << std::flush;
@@ -93,6 +104,29 @@ struct PredictCommand {
     if (classes.size() > 255) throw Error(source.path + ": label images have at most 255 classes");
     check_names_differ(files, "their pictures");
     create_folder(out);
+  }
+
+  Threshold threshold_of(const OpenedRun& opened) const {
+    if (opened.experiment->task() != Task::kImages) {
+      throw Error("--reject: is for models of images, not of pixels");
+    }
+    if (opened.folder.empty()) {
+      throw Error("--reject: is for a run, in whose folder reject.json lies; " + source.path +
+                  " is a config");
+    }
+    return find_threshold(thresholds_file(opened), digest_for_rejection(opened), score,
+                          false_accept_rate);
+  }
+
+  // Of each image of a batch, [N]; undefined without --reject.
+  torch::Tensor confidences_of(Model& model, const Model::Output& output) const {
+    if (!threshold) return {};
+    const auto scores = confidence_scores(model);
+    const auto wanted = std::ranges::find(scores, threshold->score, &ConfidenceScore::name);
+    if (wanted == scores.end()) {
+      throw Error(source.path + ": its model has no score '" + threshold->score + "'");
+    }
+    return confidences(model, output)[wanted - scores.begin()];
   }
 
   // NAME_labels.png (class ids), NAME_overlay.png and NAME_both.png (the image, the overlay and the
@@ -115,8 +149,9 @@ struct PredictCommand {
     return shares / static_cast<double>(labels.size());
   }
 
-  static std::string csv_header(int64_t count) {
+  std::string csv_header(int64_t count) const {
     std::vector<std::string> names{"file"};
+    if (reject) names.insert(names.end(), {"known", "confidence"});
     for (int64_t k = 1; k <= count; ++k) {
       names.push_back(fmt::format("class_{}", k));
       names.push_back(fmt::format("score_{}", k));
@@ -125,7 +160,8 @@ struct PredictCommand {
   }
 
   void print(const Batch& batch, const torch::Tensor& values, const torch::Tensor& indices,
-             const std::vector<std::string>& files, const ClassInfo& classes) const {
+             const std::vector<std::string>& files, const ClassInfo& classes,
+             const torch::Tensor& confidences) const {
     for (int64_t i = 0; i < batch.size(); ++i) {
       Prediction prediction;
       prediction.file = files[static_cast<size_t>(batch.indices[static_cast<size_t>(i)])];
@@ -134,6 +170,10 @@ struct PredictCommand {
         prediction.best.emplace_back(classes.names[static_cast<size_t>(label)],
                                      values[i][k].item<double>());
       }
+      if (threshold) {
+        prediction.confidence = confidences[i].item<double>();
+        prediction.known = prediction.confidence >= threshold->threshold;
+      }
       std::cout << text(prediction);
     }
   }
@@ -141,6 +181,10 @@ struct PredictCommand {
   std::string text(const Prediction& prediction) const {
     if (format == "csv") {
       std::vector<std::string> fields{prediction.file};
+      if (threshold) {
+        fields.insert(fields.end(),
+                      {prediction.known ? "1" : "0", fmt::format("{:.6f}", prediction.confidence)});
+      }
       for (const auto& [name, score] : prediction.best) {
         fields.push_back(name);
         fields.push_back(fmt::format("{:.6f}", score));
@@ -149,12 +193,22 @@ struct PredictCommand {
     }
     if (format == "jsonl") {
       nlohmann::ordered_json json = {{"file", prediction.file}};
+      if (threshold) {
+        json.update({{"known", prediction.known},
+                     {"score", threshold->score},
+                     {"confidence", prediction.confidence},
+                     {"threshold", threshold->threshold}});
+      }
       for (const auto& [name, score] : prediction.best) {
         json["predictions"].push_back({{"class", name}, {"score", score}});
       }
       return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
     std::string line = prediction.file;
+    if (!prediction.known) {
+      line += fmt::format("  unknown ({} {:.3f} < {:.3f})", threshold->score, prediction.confidence,
+                          threshold->threshold);
+    }
     for (const auto& [name, score] : prediction.best) {
       line += fmt::format("  {} {:.1f} %", name, score * 100);
     }
@@ -182,8 +236,22 @@ void add_predict(CLI::App& app, Action& action) {
          "Folder for the pictures of a model of pixels: NAME_labels.png, NAME_overlay.png, "
          "NAME_both.png; what is printed are shares of the pixels")
       ->type_name("DIR");
+  auto* reject = sub->add_flag("--reject", command->reject,
+                               "Say of images that they are of no class, by the thresholds that "
+                               "`dnc-host test RUN --unknown CONFIG --far 0.05` chose");
+  sub->add_option("--far", command->false_accept_rate,
+                  "Share of unknown images that may pass as known; one that the thresholds were "
+                  "chosen for (default the first of them)")
+      ->check(CLI::Range(1e-6, 0.999999))
+      ->needs(reject)
+      ->type_name("SHARE");
+  sub->add_option("--score", command->score,
+                  "What decides (default similarity, without sub-centroids probability)")
+      ->check(CLI::IsMember({"similarity", "probability", "energy"}))
+      ->needs(reject);
   sub->footer(
       example("  dnc-host predict runs/resnet8_dnc photos/ --format csv --top-k 3\n"
+              "  dnc-host predict runs/resnet8_dnc photos/ --reject --far 0.05\n"
               "  dnc-host predict runs/fcn_dnc street.jpg --out pictures\n"
               "  dnc-host predict configs/imagenet/resnet50_linear.yaml photos/ --weights "
               "resnet50.pth --classes imagenet.txt\n"

@@ -11,6 +11,8 @@
 #include <optional>
 
 #include "host/commands/commands.h"
+#include "host/commands/rank_options.h"
+#include "host/commands/unknown_images.h"
 #include "host/environment.h"
 #include "host/files.h"
 #include "host/report/predictions.h"
@@ -18,7 +20,7 @@
 #include "host/report/test_page.h"
 #include "host/run.h"
 #include "host/train/evaluate.h"
-#include "registry/communicator.h"
+#include "host/train/mistakes.h"
 #include "registry/error.h"
 #include "registry/head.h"
 
@@ -26,8 +28,6 @@ namespace dnc {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kPictureSide = 256;  // pixels of a mistake's picture
 
 const std::map<std::string, Views::Kind> kViews{{"none", Views::Kind::kPlain},
                                                 {"flip", Views::Kind::kFlip},
@@ -87,8 +87,9 @@ class Watch {
 };
 
 void Watch::add(const Batch& batch, const Model::Output& output) {
+  add_mistakes(mistakes_, batch, output);
+  if (!file_) return;
   const auto shares = output.scores.to(torch::kFloat64).softmax(1);
-  const auto own = shares.gather(1, batch.labels.clamp_min(0).unsqueeze(1)).cpu();
   const auto [best_scores, best_labels] = shares.topk(top_k_, 1);
   const auto scores = best_scores.cpu().contiguous();
   const auto predicted = best_labels.cpu().contiguous();
@@ -98,9 +99,7 @@ void Watch::add(const Batch& batch, const Model::Output& output) {
     const auto label = labels.const_data_ptr<int64_t>()[i];
     const auto* const score = scores.const_data_ptr<double>() + i * top_k_;
     const auto* const best = predicted.const_data_ptr<int64_t>() + i * top_k_;
-    if (file_) file_->add(prediction(index, label, score, best));
-    if (label == kIgnoredLabel || best[0] == label) continue;
-    mistakes_.add({index, label, best[0], score[0], own.const_data_ptr<double>()[i]});
+    file_->add(prediction(index, label, score, best));
   }
 }
 
@@ -124,44 +123,66 @@ struct TestCommand {
   std::string views_name = "none";
   int64_t crop = 0;
   std::vector<double> scales{1.0};
+  UnknownOptions unknown;
+  RankOptions ranks;
 
   int run() {
+    return on_all_ranks(ranks, [this](Ranks& ranks) { return test(ranks); });
+  }
+
+  int test(Ranks& ranks) const {
     Views views{kViews.at(views_name), crop, scales};
     if (crop > 0 && !views.has_crops()) {
       throw Error("--crop: needs --tta five_crops or ten_crops");
     }
+    if (ranks.size() > 1 && (!out.empty() || unknown.wanted())) {
+      throw Error(
+          "--out and --unknown: are for one process; run `dnc-host test` without a launcher");
+    }
+    const bool first = ranks.rank() == 0;
     Program program;
+    use_ranks(program, ranks);
     auto opened = open_model(program, source, NeededWeights::kModel);
-    if (!opened.note.empty()) std::cerr << opened.note << "\n";
+    if (first && !opened.note.empty()) std::cerr << opened.note << "\n";
     auto& experiment = *opened.experiment;
     const auto& data = experiment.split(split);
     const bool images = experiment.task() == Task::kImages;
     if (!images && !out.empty()) throw Error("--out: is for models of images, not of pixels");
+    std::optional<UnknownImagesTest> unknown_test;
+    if (unknown.wanted()) unknown_test.emplace(program, opened, data, views, unknown);
     Watch watch(*data.dataset, experiment.classes(), top_k, worst);
     if (!out.empty()) watch.write_to(out);
     if (!report_folder.empty()) create_folder(report_folder);
 
-    SingleProcess alone;
     const auto& options = experiment.options();
     views.inference = options.model.inference;
-    auto loader = evaluation_loader(data, options.data, static_cast<uint64_t>(options.seed), alone);
-    UseBatch keep;
-    if (images && (!out.empty() || !report_folder.empty())) {
-      keep = [&](const Batch& batch, const Model::Output& output) { watch.add(batch, output); };
-    }
+    auto loader = evaluation_loader(data, options.data, static_cast<uint64_t>(options.seed), ranks);
+    const bool watched = images && (!out.empty() || !report_folder.empty());
+    const UseBatch keep = [&](const Batch& batch, const Model::Output& output) {
+      if (watched) watch.add(batch, output);
+      if (unknown_test) unknown_test->add_known(batch, output);
+    };
     const auto found = evaluate(*opened.model, *loader, split, experiment.build_metrics(),
-                                experiment.device(), options.train.precision, alone, views, keep);
+                                experiment.device(), options.train.precision, ranks, views, keep);
     watch.finish();
+    const auto mistakes = gather_mistakes(watch.mistakes(), ranks, experiment.device());
+    if (!first) return 0;
     const auto damaged = loader->bad_samples().empty()
                              ? std::string()
                              : bad_samples_text(split, loader->bad_samples());
     if (!damaged.empty()) std::cerr << "warning: " << damaged << "\n";
-    json ? print_json(opened, found, views) : print(opened, found, views, data.dataset->size());
-    if (!report_folder.empty()) write_report(opened, found, views, watch.mistakes(), damaged);
+    if (unknown_test) unknown_test->run();
+    const auto* asked = unknown_test ? &*unknown_test : nullptr;
+    json ? print_json(opened, found, views, asked)
+         : print(opened, found, views, data.dataset->size(), asked);
+    if (!report_folder.empty()) {
+      write_report(opened, found, views, mistakes, damaged, asked);
+    }
     return 0;
   }
 
-  static void print_json(const OpenedRun& opened, const Evaluation& found, const Views& views) {
+  static void print_json(const OpenedRun& opened, const Evaluation& found, const Views& views,
+                         const UnknownImagesTest* unknown) {
     nlohmann::ordered_json out = {{"checkpoint", opened.checkpoint.string()},
                                   {"step", opened.step},
                                   {"split", found.split},
@@ -171,11 +192,12 @@ struct TestCommand {
       out["tables"][table.name] = {
           {"columns", table.columns}, {"rows", table.rows}, {"values", table.values}};
     }
-    std::cout << out.dump() << "\n";
+    if (unknown) out["unknown"] = unknown->to_json();
+    std::cout << out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
   }
 
   static void print(const OpenedRun& opened, const Evaluation& found, const Views& views,
-                    int64_t samples) {
+                    int64_t samples, const UnknownImagesTest* unknown) {
     std::cout << fmt::format("{} (step {}), {} split, {} samples{}\n\n", opened.checkpoint.string(),
                              opened.step, found.split, samples,
                              views.is_plain() ? "" : ", " + views.text());
@@ -185,6 +207,7 @@ struct TestCommand {
     for (const auto& table : found.tables) {
       std::cout << "\n" << table.name << "\n" << table_text(table);
     }
+    if (unknown) std::cout << "\n" << unknown->to_text();
   }
 
   static std::string cell(double value) {
@@ -210,7 +233,8 @@ struct TestCommand {
 
   // report.html, and each table as CSV.
   void write_report(OpenedRun& opened, const Evaluation& found, const Views& views,
-                    const report::WorstMistakes& mistakes, const std::string& damaged) const {
+                    const report::WorstMistakes& mistakes, const std::string& damaged,
+                    const UnknownImagesTest* unknown_test) const {
     auto& experiment = *opened.experiment;
     const auto& dataset = *experiment.split(split).dataset;
     auto name = fs::path(source.path).lexically_normal();
@@ -221,14 +245,8 @@ struct TestCommand {
     page.samples = dataset.size();
     page.figures = found.figures;
     page.tables = found.tables;
-    page.mistakes_in_all = mistakes.count();
-    const auto& names = experiment.classes().names;
-    for (const auto& mistake : mistakes.sorted()) {
-      page.mistakes.push_back(
-          {dataset.name(mistake.index), names[static_cast<size_t>(mistake.label)],
-           names[static_cast<size_t>(mistake.prediction)], mistake.score, mistake.label_score,
-           report::make_picture(dataset.load(mistake.index).image, kPictureSide)});
-    }
+    page.mistakes = show_mistakes(mistakes, dataset, experiment.classes());
+    if (unknown_test) page.unknown = unknown_test->to_section();
     page.damaged = damaged;
     page.command = command_line();
     page.checkpoint = fmt::format("{} (step {})", opened.checkpoint.string(), opened.step);
@@ -261,6 +279,8 @@ struct TestCommand {
     if (crop > 0) add("--crop", std::to_string(crop), "");
     add("--scales", fmt::format("{}", fmt::join(scales, ",")), "1");
     add("--worst", std::to_string(worst), "24");
+    add("--unknown", unknown.source, "");
+    add("--far", fmt::format("{}", fmt::join(unknown.false_accept_rates, ",")), "");
     add("--report", report_folder, "");
     for (const auto& change : source.overrides) text += " --set " + change;
     return text;
@@ -301,8 +321,11 @@ void add_test(CLI::App& app, Action& action) {
       ->delimiter(',')
       ->check(CLI::Range(0.01, 100.0))
       ->type_name("FACTOR,...");
+  add_unknown_options(*sub, command->unknown);
+  add_rank_options(*sub, command->ranks);
   sub->footer(
       example("  dnc-host test runs/resnet8_dnc --checkpoint newest\n"
+              "  dnc-host test runs/resnet8_dnc --unknown other_photos/ --far 0.01,0.05\n"
               "  dnc-host test runs/resnet8_dnc --report runs/resnet8_dnc/test --tta flip "
               "--out predictions.csv"));
   sub->callback([command, &action] { action = [command] { return command->run(); }; });

@@ -211,8 +211,9 @@ Loader::Made Loader::make(int64_t batch, const std::stop_token& stop) const {
 
 Batch Loader::build(int64_t batch, const std::stop_token& stop, std::vector<BadSample>& bad) const {
   const auto slice = sampler_.slice(batch);
-  if (slice.size() == 0) return empty_batch(dataset_->task());
-  BatchBuilder builder(*dataset_, slice.size(), options_.pin, options_.free_label_size);
+  const int64_t size = options_.equal_parts ? sampler_.share(batch) : slice.size();
+  if (size == 0) return empty_batch(dataset_->task());
+  BatchBuilder builder(*dataset_, size, options_.pin, options_.free_label_size);
   for (int64_t position = slice.first; position < slice.last; ++position) {
     if (abandoned_ || stop.stop_requested()) return {};
     if (options_.replace_bad) {
@@ -220,6 +221,11 @@ Batch Loader::build(int64_t batch, const std::stop_token& stop, std::vector<BadS
     } else if (const auto sample = load_if_good(position, bad)) {
       builder.add(*sample);
     }
+  }
+  for (int64_t more = slice.size(); more < size; ++more) {
+    auto sample = load_good(batch * options_.batch_size, bad);
+    ignore(sample);
+    builder.add(sample);
   }
   auto built = builder.finish();
   return built.size() == 0 ? empty_batch(dataset_->task()) : built;

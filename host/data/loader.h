@@ -33,6 +33,7 @@ struct LoaderOptions {
   int64_t ranks = 1;
   int64_t max_bad_samples = 0;   // damaged samples that do not stop the run
   bool replace_bad = true;       // by the next good one; else their batch is smaller, or even empty
+  bool equal_parts = false;      // for all ranks, also of a short last batch: see Loader
   bool free_label_size = false;  // label images of another size than their images (evaluation)
   bool pin = false;              // page-locked batches; needs a GPU
 };
@@ -56,6 +57,10 @@ std::string bad_samples_text(const std::string& split, const std::vector<BadSamp
 /// it is left out, or with `replace_bad` the next good sample in the order takes its place, under
 /// its own index and with kIgnoredLabel, so that nothing is counted twice.
 ///
+/// With `equal_parts` a rank that gets less of a short last batch than others fills up with samples
+/// of that batch under kIgnoredLabel: the ranks compute with tensors of one size, and count each
+/// sample once.
+///
 /// To be used by one thread.
 class Loader {
  public:
@@ -74,13 +79,15 @@ class Loader {
   void start(int64_t epoch, int64_t first_batch = 0);
 
   /// The next batch; none at the end of the epoch. A short last batch may leave a rank without
-  /// samples: it gets a batch of size 0. Throws what a worker threw for this batch: DataError,
-  /// which begins with the name of the sample, or the error of a data set or transform that is at
-  /// fault itself. After that the epoch is over, until start().
+  /// samples: without `equal_parts` it gets a batch of size 0. Throws what a worker threw for this
+  /// batch: DataError, which begins with the name of the sample, or the error of a data set or
+  /// transform that is at fault itself. After that the epoch is over, until start().
   std::optional<Batch> next();
 
   /// All bad samples so far, each once, as next() met them.
   const std::vector<BadSample>& bad_samples() const { return bad_samples_; }
+  /// Counts those that other ranks have met, too. Throws DataError where they are too many.
+  void add_bad_samples(const std::vector<BadSample>& bad) { count_bad(bad); }
   /// Seconds that next() took since start(): what loading costs the consumer.
   double waited() const { return waited_; }
 

@@ -74,10 +74,15 @@ std::vector<int64_t> Sampler::stored_order(Random& random) const {
   return order;
 }
 
+int64_t Sampler::share(int64_t batch) const {
+  return (std::min(batch_size, size - batch * batch_size) + ranks - 1) / ranks;
+}
+
 Slice Sampler::slice(int64_t batch) const {
   const int64_t first = batch * batch_size;
-  const int64_t count = std::min(batch_size, size - first);
-  return {first + rank * count / ranks, first + (rank + 1) * count / ranks};
+  const int64_t last = std::min(first + batch_size, size);
+  return {std::min(first + rank * share(batch), last),
+          std::min(first + (rank + 1) * share(batch), last)};
 }
 
 }  // namespace dnc

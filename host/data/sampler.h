@@ -49,8 +49,10 @@ struct Sampler {
   std::vector<int64_t> order(int64_t epoch) const;
   /// Which of its repeats a sample is at a position, from 0.
   int64_t repeat(int64_t position) const { return position % repeats; }
+  /// The samples of batch b that fall to each rank: a short last batch is rounded up.
+  int64_t share(int64_t batch) const;
   /// The part of batch b that this rank loads: the ranks share a batch in equal parts, one after
-  /// the other. Of a short last batch parts may differ by one, or be empty.
+  /// the other. Of a short last batch the last ranks may get less, or nothing.
   Slice slice(int64_t batch) const;
 
  private:

@@ -8,6 +8,7 @@
 
 #include "host/explain/attribution.h"
 #include "host/explain/network_input.h"
+#include "host/explain/training_crop.h"
 #include "host/report/contact_sheet.h"
 #include "host/report/format.h"
 #include "host/train/autocast.h"
@@ -18,9 +19,8 @@ namespace dnc {
 namespace {
 
 constexpr int64_t kDefaultPlaces = 3;
-constexpr int64_t kShownSide = 640;     // of an image on the page
-constexpr int64_t kTrainingSide = 256;  // of a training image
-constexpr int64_t kSmallestCrop = 16;
+constexpr int64_t kShownSide = 640;              // of an image on the page
+constexpr int64_t kTrainingSide = 256;           // of a training image
 constexpr int64_t kOcclusionPixels = 2'000'000;  // pixels of a batch of occluded images, about
 
 Image shrunk(const Image& image, int64_t longest) {
@@ -163,11 +163,7 @@ Explainer::Known Explainer::look_up(int64_t label, int64_t index) {
   if (!training_data_ || sample.sample >= training_data_->size()) return known;
   try {
     if (pixels) {
-      const auto picture = network_input(*training_data_, transforms_, sample.sample, 0).picture;
-      const auto side = std::max(kSmallestCrop, std::min(picture.height(), picture.width()) / 3);
-      known.image = report::marked_crop(
-          picture, static_cast<int64_t>(x * static_cast<double>(picture.width())),
-          static_cast<int64_t>(y * static_cast<double>(picture.height())), side);
+      known.image = training_crop(*training_data_, transforms_, sample.sample, x, y);
     } else {
       known.image = shrunk(training_data_->load(sample.sample).image, kTrainingSide);
     }

@@ -33,9 +33,30 @@ torch::Tensor places_of_rows(const torch::Tensor& embeddings) {
   return torch::stack({grid[0], grid[1]}, -1).flatten(0, 1).repeat({embeddings.size(0), 1});
 }
 
-// What a batch's locations are to the search.
-NearestSearch::Points points_of(Prototypes& head, const torch::Tensor& embeddings,
-                                const Batch& batch) {
+// Cosines [n, K] of points of S samples, int64 [n], to those of the nearest of each sample, [S, K],
+// with their numbers 0..n-1. Of equally near ones the first.
+std::pair<torch::Tensor, torch::Tensor> nearest_of_samples(const torch::Tensor& cosines,
+                                                           const torch::Tensor& samples) {
+  const auto n = cosines.size(0), K = cosines.size(1);
+  const auto [different, inverse, counts] = at::_unique2(samples, /*sorted=*/true, true);
+  const auto S = different.size(0);
+  const auto index = inverse.unsqueeze(1).expand_as(cosines);
+  const auto best = torch::full({S, K}, -std::numeric_limits<double>::infinity(), cosines.options())
+                        .scatter_reduce(0, index, cosines, "amax");
+  const auto numbers = torch::arange(n, samples.options()).unsqueeze(1).expand_as(cosines);
+  const auto others = numbers.masked_fill(cosines.ne(best.gather(0, index)), n);
+  return {best, torch::full({S, K}, n, samples.options()).scatter_reduce(0, index, others, "amin")};
+}
+
+// [ranks * C, K, M, ...] to all that is known of each prototype, [C, K, ranks * M, ...].
+torch::Tensor beside_each_other(const torch::Tensor& gathered, int64_t ranks) {
+  return gathered.unflatten(0, {ranks, -1}).movedim(0, 2).flatten(2, 3);
+}
+
+}  // namespace
+
+NearestSearch::Points points_of_batch(Prototypes& head, const torch::Tensor& embeddings,
+                                      const Batch& batch) {
   const auto rows = embeddings.movedim(1, -1).flatten(0, -2);
   const auto samples = torch::tensor(batch.indices, torch::kLong).to(embeddings.device());
   NearestSearch::Points points;
@@ -43,10 +64,9 @@ NearestSearch::Points points_of(Prototypes& head, const torch::Tensor& embedding
   points.labels = labels_of_rows(batch.labels, embeddings);
   points.samples = samples.repeat_interleave(rows.size(0) / batch.size());
   points.places = places_of_rows(embeddings);
+  points.several = embeddings.dim() > 2;
   return points;
 }
-
-}  // namespace
 
 bool NearestSamples::found(int64_t label, int64_t index) const {
   return samples.defined() && samples[label][index][0].item<int64_t>() >= 0;
@@ -78,10 +98,17 @@ void NearestSearch::add(const Points& batch) {
     if (count == 0) continue;
     const auto rows = by_class.narrow(0, first, count);
     first += count;
-    const auto cosines = values.index_select(0, rows).matmul(prototypes_[label].t());  // [n, K]
-    const auto [best, places] = cosines.topk(std::min(count, count_), 0);
+    auto cosines = values.index_select(0, rows).matmul(prototypes_[label].t());  // [n, K]
+    auto candidates = rows.unsqueeze(1).expand_as(cosines);
+    if (batch.several) {
+      const auto [nearest, numbers] =
+          nearest_of_samples(cosines, batch.samples.index_select(0, rows));
+      cosines = nearest;
+      candidates = candidates.gather(0, numbers);
+    }
+    const auto [best, places] = cosines.topk(std::min(cosines.size(0), count_), 0);
     if (!best[0].gt(found_.similarities[label].select(1, count_ - 1)).any().item<bool>()) continue;
-    merge(label, batch, best.t(), rows.index_select(0, places.flatten()).view_as(places).t());
+    merge(label, batch, best.t(), candidates.gather(0, places).t());
   }
 }
 
@@ -113,6 +140,25 @@ NearestSamples NearestSearch::result() const {
           found_.points.cpu()};
 }
 
+NearestSamples gather_nearest(const NearestSamples& found, torch::Device device,
+                              Communicator& communicator) {
+  if (communicator.size() == 1) return found;
+  const auto all = [&](const torch::Tensor& own) {
+    return beside_each_other(communicator.gather(own.to(device)).cpu(), communicator.size());
+  };
+  const auto samples = all(found.samples), similarities = all(found.similarities);
+  const auto by_sample = samples.argsort(/*stable=*/true, /*dim=*/2, /*descending=*/false);
+  const auto by_both = similarities.gather(2, by_sample)
+                           .argsort(/*stable=*/true, /*dim=*/2, /*descending=*/true)
+                           .narrow(2, 0, found.samples.size(2));
+  const auto order = by_sample.gather(2, by_both);
+  const auto rows = [&](const torch::Tensor& values) {
+    return values.gather(2, order.unsqueeze(3).expand({-1, -1, -1, values.size(3)}));
+  };
+  return {samples.gather(2, order), similarities.gather(2, order), rows(all(found.places)),
+          rows(all(found.points))};
+}
+
 NearestSamples find_nearest_samples(Model& model, Loader& loader, torch::Device device,
                                     Precision precision, int64_t count,
                                     const std::function<void(int64_t, int64_t)>& progress) {
@@ -124,7 +170,7 @@ NearestSamples find_nearest_samples(Model& model, Loader& loader, torch::Device 
       model, loader, device, precision, [&](const Batch& batch, const Model::Output& output) {
         // Cosines in full precision, whatever the network runs in.
         const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-        search.add(points_of(*head, output.embeddings, batch));
+        search.add(points_of_batch(*head, output.embeddings, batch));
         if (progress) progress(++done, loader.batches());
       });
   return search.result();

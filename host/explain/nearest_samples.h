@@ -7,11 +7,14 @@
 #include "host/data/loader.h"
 #include "host/experiment.h"
 #include "host/model.h"
+#include "registry/communicator.h"
+#include "registry/prototypes.h"
 
 namespace dnc {
 
-/// For each of the C * K prototypes of a head the M samples (of a model for pixels: locations of
-/// its embedding maps) of its own class that are nearest to it, the nearest first. On the CPU.
+/// For each of the C * K prototypes of a head the M samples of its own class that are nearest to
+/// it, the nearest first. Of a model for pixels a sample is as near as the nearest location of its
+/// embedding map. On the CPU.
 struct NearestSamples {
   torch::Tensor samples;       // int64 [C, K, M], in the data set; -1 where there is none
   torch::Tensor similarities;  // float32 [C, K, M], cosines; -infinity where there is none
@@ -31,6 +34,7 @@ class NearestSearch {
     torch::Tensor labels;   // int64 [R]; kIgnoredLabel is left out
     torch::Tensor samples;  // int64 [R]
     torch::Tensor places;   // float32 [R, 2]
+    bool several = false;   // a sample may have several of them; then all of it are in one batch
   };
 
   /// `prototypes` [C, K, D] of length 1; keeps `count` (M) for each of them.
@@ -47,6 +51,16 @@ class NearestSearch {
   int64_t count_;
   NearestSamples found_;  // on the prototypes' device
 };
+
+/// What the locations of a batch are to a search: of images each embedding [N, D], of pixels each
+/// of the embedding maps [N, D, h, w], with the labels brought to their size by the nearest.
+NearestSearch::Points points_of_batch(Prototypes& head, const torch::Tensor& embeddings,
+                                      const Batch& batch);
+
+/// What all ranks have found, each in its part of the data, on every rank. Of equally near samples
+/// the first in the data set counts as nearer.
+NearestSamples gather_nearest(const NearestSamples& found, torch::Device device,
+                              Communicator& communicator);
 
 /// One pass of a loader over a data set, in evaluation mode and exact: each location is compared
 /// with all prototypes of its class. Labels of pixels are brought to the size of the embeddings by

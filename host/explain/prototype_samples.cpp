@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "host/explain/cached_tensors.h"
 #include "host/files.h"
 #include "host/frozen/embeddings.h"
 #include "host/train/evaluate.h"
-#include "host/weights/safetensors.h"
 #include "host/weights/state.h"
 #include "registry/communicator.h"
 #include "registry/config.h"
@@ -49,26 +49,6 @@ TensorMap tensors_of(const NearestSamples& nearest) {
   tensors.insert("places", nearest.places);
   tensors.insert("points", nearest.points);
   return tensors;
-}
-
-std::string content_checksum(const TensorMap& tensors, const std::string& names) {
-  Checksum sum;
-  for (const auto& item : tensors) add(sum, item.value());
-  add(sum, names);
-  return text_of(sum);
-}
-
-std::string entry(const Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : found->second;
-}
-
-// A tensor of the file, or an undefined one where it is not of that type and size.
-torch::Tensor tensor_of(const TensorFile& file, const std::string& name, torch::ScalarType type,
-                        const std::vector<int64_t>& sizes) {
-  const auto* tensor = file.tensors.find(name);
-  if (!tensor || tensor->scalar_type() != type || tensor->sizes() != sizes) return {};
-  return *tensor;
 }
 
 // Sample numbers of a part of the data to those of the whole, and their names.
@@ -120,6 +100,8 @@ std::string search_digest(const OpenedRun& run, const SampleSearch& search) {
   const auto& config = run.experiment->resolved();
   add(sum, json_of(config, {"model", "preprocess"}));
   add(sum, json_of(config, {"data", "train", "dataset"}));
+  add(sum, json_of(config, {"data", "classes"}));
+  add(sum, json_of(config, {"data", "added_classes"}));
   add(sum, json_of(config, {"data", "test", "transforms"}));
   add(sum, json_of(config, {"data", "val", "transforms"}));
   return fmt::format("{} samples {} count {}", text_of(sum), search.samples, search.count);
@@ -127,39 +109,28 @@ std::string search_digest(const OpenedRun& run, const SampleSearch& search) {
 
 void write_prototype_samples(const fs::path& file, const std::string& digest,
                              const PrototypeSamples& samples) {
-  const auto tensors = tensors_of(samples.nearest);
   const auto names =
       nlohmann::json(samples.names).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  write_safetensors(file, tensors,
-                    {{"digest", digest},
-                     {"names", names},
-                     {"searched", std::to_string(samples.searched)},
-                     {"checksum", content_checksum(tensors, names)}});
+  write_cached(file, digest, tensors_of(samples.nearest),
+               {{"names", names}, {"searched", std::to_string(samples.searched)}});
 }
 
 PrototypeSamples read_prototype_samples(const fs::path& path, const std::string& digest,
                                         const std::vector<int64_t>& sizes) {
-  const auto file = read_safetensors(path);
+  auto cached = read_cached(path, digest);
   const std::vector<int64_t> each(sizes.begin(), sizes.begin() + 3);
+  const auto tensor = [&](const std::string& name, torch::ScalarType type,
+                          const std::vector<int64_t>& wanted) {
+    return cached_tensor(cached, path, name, type, wanted);
+  };
   PrototypeSamples samples;
-  samples.nearest.samples = tensor_of(file, "samples", torch::kLong, each);
-  samples.nearest.similarities = tensor_of(file, "similarities", torch::kFloat32, each);
-  samples.nearest.places =
-      tensor_of(file, "places", torch::kFloat32, {each[0], each[1], each[2], 2});
-  samples.nearest.points = tensor_of(file, "points", torch::kFloat32, sizes);
-  if (entry(file.metadata, "digest") != digest) {
-    throw Error(path.string() + ": is of other weights, data or options");
-  }
-  const auto tensors = tensors_of(samples.nearest);
-  bool whole = true;
-  for (const auto& item : tensors) whole = whole && item.value().defined();
-  const auto text = entry(file.metadata, "names");
-  if (!whole || entry(file.metadata, "checksum") != content_checksum(tensors, text)) {
-    throw Error(path.string() + ": is damaged");
-  }
+  samples.nearest.samples = tensor("samples", torch::kLong, each);
+  samples.nearest.similarities = tensor("similarities", torch::kFloat32, each);
+  samples.nearest.places = tensor("places", torch::kFloat32, {each[0], each[1], each[2], 2});
+  samples.nearest.points = tensor("points", torch::kFloat32, sizes);
   try {
-    samples.names = nlohmann::json::parse(text).get<std::vector<std::string>>();
-    samples.searched = std::stoll(entry(file.metadata, "searched"));
+    samples.names = nlohmann::json::parse(cached.metadata["names"]).get<std::vector<std::string>>();
+    samples.searched = std::stoll(cached.metadata["searched"]);
   } catch (const std::exception&) {
     throw Error(path.string() + ": is damaged");
   }

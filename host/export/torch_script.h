@@ -4,20 +4,10 @@
 
 #include <string>
 
-#include "host/inference.h"
+#include "host/export/recording.h"
 #include "host/model.h"
-#include "registry/dataset.h"
 
 namespace dnc {
-
-/// What an exported model says about itself.
-struct ExportInfo {
-  ClassInfo classes;
-  Task task = Task::kImages;
-  Preprocess preprocess;
-  PixelSize size;      // of the images that it is recorded and tried with
-  std::string config;  // the resolved config, YAML
-};
 
 struct TorchScriptExport {
   torch::jit::Module module;

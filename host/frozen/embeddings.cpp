@@ -116,11 +116,16 @@ std::vector<int64_t> draw_indices(int64_t size, int64_t count, uint64_t seed) {
   return indices;
 }
 
+std::shared_ptr<const Dataset> part_of(std::shared_ptr<const Dataset> dataset,
+                                       std::vector<int64_t> indices) {
+  return std::make_shared<Part>(std::move(dataset), std::move(indices));
+}
+
 std::shared_ptr<const Dataset> draw_samples(std::shared_ptr<const Dataset> dataset, int64_t count,
                                             uint64_t seed) {
   if (dataset->size() <= count) return dataset;
   auto indices = draw_indices(dataset->size(), count, seed);
-  return std::make_shared<Part>(std::move(dataset), std::move(indices));
+  return part_of(std::move(dataset), std::move(indices));
 }
 
 }  // namespace dnc

@@ -37,6 +37,10 @@ Embeddings collect_embeddings(Model& model, Loader& loader, torch::Device device
 /// there are no more.
 std::vector<int64_t> draw_indices(int64_t size, int64_t count, uint64_t seed);
 
+/// The samples of these numbers, in this order, as a data set of their own.
+std::shared_ptr<const Dataset> part_of(std::shared_ptr<const Dataset> dataset,
+                                       std::vector<int64_t> indices);
+
 /// `count` samples of a data set, drawn without repetition by the seed, in the order of the set;
 /// the set itself where it has no more.
 std::shared_ptr<const Dataset> draw_samples(std::shared_ptr<const Dataset> dataset, int64_t count,

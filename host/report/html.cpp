@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "host/report/format.h"
 
 namespace dnc::report {
@@ -73,6 +75,16 @@ Markup element(std::string_view tag, const Markup& content, const Attributes& at
 
 Markup empty_element(std::string_view tag, const Attributes& attributes) {
   return Markup::trusted(start_of_tag(tag, attributes) + "/>");
+}
+
+Markup preformatted(std::string_view text) {
+  Markup lines;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    lines += Markup(text.substr(0, end)) + Markup::trusted("\n");
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return element("pre", element("code", lines));
 }
 
 std::vector<Cell> plain_cells(const std::vector<std::string>& texts) {

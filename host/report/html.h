@@ -45,6 +45,9 @@ Markup element(std::string_view tag, const Markup& content, const Attributes& at
 /// <tag attributes/>, for what has no content: img, line, circle.
 Markup empty_element(std::string_view tag, const Attributes& attributes);
 
+/// Text whose line ends and blanks are kept, as of a file.
+Markup preformatted(std::string_view text);
+
 /// A cell of a table.
 struct Cell {
   Cell(Markup content, std::string css_class = "")

@@ -54,7 +54,17 @@ tbody th:first-child { white-space: normal; max-width: 20rem; overflow-wrap: bre
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .charts figure { margin: 0; max-width: 40rem; }
 .charts figcaption { margin: 0 0 0.5rem; color: var(--text); font-weight: 550; }
-.charts svg { display: block; width: 100%; height: auto; }
+.charts figure > svg { display: block; width: 100%; height: auto; }
+.charts .legend { margin: 0 0 0.4rem; font-size: 0.8125rem; gap: 0.1rem 1.2rem; }
+.stacks { display: grid; gap: 1.2rem 1.4rem; margin: 0 0 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); }
+.stacks figure { margin: 0; min-width: 0; }
+.stacks figcaption { margin: 0 0 0.3rem; font-size: 0.75rem; line-height: 1.4;
+  overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+.stacks svg { display: block; width: 100%; height: 4.5rem; background: var(--faint);
+  border-radius: 3px; }
+pre { margin: 0; padding: 0.8rem 1rem; overflow-x: auto; background: var(--faint);
+  border-radius: 3px; font-size: 0.8125rem; line-height: 1.45; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1.8rem; margin: 0 0 1.2rem; padding: 0;
   list-style: none; font-size: 0.9375rem; }
 .legend li { display: flex; align-items: center; gap: 0.6rem; min-width: 0; }
@@ -91,8 +101,23 @@ details > :not(summary) { margin-top: 0.8rem; }
 .prototypes figcaption { font-size: 0.75rem; line-height: 1.4; margin-top: 0.35rem;
   font-variant-numeric: tabular-nums; }
 .prototypes .dead { opacity: 0.5; }
+.prototypes .no-picture { width: var(--picture); }
+.sub-centroid { --picture: 5.25rem; margin: 0 0 1.8rem; padding-top: 0.9rem;
+  border-top: 1px solid var(--rule); }
+.sub-centroid h3 { margin: 0 0 0.4rem; }
+.sub-centroid h3::before { content: ""; display: inline-block; width: 0.7em; height: 0.7em;
+  margin-right: 0.45em; border-radius: 50%; background: currentColor; }
+.sub-centroid .bar { max-width: 20rem; }
+.strips { display: flex; flex-wrap: wrap; gap: 1rem 2.2rem; }
+.strips h4 { margin: 0 0 0.4rem; font-size: 0.8125rem; font-weight: 550; color: var(--muted); }
+.map { max-width: 44rem; }
+.map svg { display: block; width: 100%; height: auto; }
+a { color: var(--accent); text-decoration-thickness: 1px; text-underline-offset: 0.15em; }
+nav { margin: 0 0 1rem; font-size: 0.9375rem; }
 .pictures { display: grid; gap: 1.4rem 1.2rem; margin: 0 0 1.5rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 8.5rem), 1fr)); }
+.pictures.dense { gap: 1rem 0.9rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 5.5rem), 1fr)); }
 .pictures figure { margin: 0; min-width: 0; }
 .pictures img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: contain;
   background: var(--faint); border-radius: 3px; }

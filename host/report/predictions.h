@@ -40,8 +40,11 @@ class WorstMistakes {
   void add(const Mistake& mistake);
   /// Highest score first; equal ones by index.
   std::vector<Mistake> sorted() const;
-  /// All that were added.
+  /// How many are kept at most.
+  int64_t most() const { return static_cast<int64_t>(most_); }
+  /// All that were added, or what set_count() says: where only the worst of others were added.
   int64_t count() const { return count_; }
+  void set_count(int64_t count) { count_ = count; }
 
  private:
   size_t most_;

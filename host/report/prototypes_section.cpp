@@ -45,14 +45,6 @@ std::vector<PrototypeImage> prototypes_of(const RunRecord& run) {
   return prototypes;
 }
 
-std::string class_name(const RunRecord& run, int64_t label) {
-  const auto i = static_cast<size_t>(label);
-  if (i < run.prototype_classes.size()) return run.prototype_classes[i];
-  const auto* const table = find_table(run.result, "per_class");
-  if (table != nullptr && i < table->rows.size()) return table->rows[i];
-  return fmt::format("class {}", label);
-}
-
 Markup prototype_figure(const PrototypeImage& prototype, const std::string& name) {
   const double mass = std::clamp(prototype.mass, 0.0, 1.0);  // NaN stays NaN
   const bool known = mass >= 0;
@@ -104,6 +96,14 @@ Markup gallery(const RunRecord& run) {
 
 }  // namespace
 
+std::string class_name(const RunRecord& run, int64_t label) {
+  const auto i = static_cast<size_t>(label);
+  if (i < run.prototype_classes.size()) return run.prototype_classes[i];
+  const auto* const table = find_table(run.result, "per_class");
+  if (table != nullptr && i < table->rows.size()) return table->rows[i];
+  return fmt::format("class {}", label);
+}
+
 Markup prototype_figures(const Comparison& comparison) {
   std::vector<std::string> names;
   for (const auto& config : comparison.configs) {
@@ -112,10 +112,12 @@ Markup prototype_figures(const Comparison& comparison) {
     }
   }
   if (names.empty()) return {};
-  DataTable out{.caption = "At the end of training: mean ± standard deviation over seeds.",
-                .css_class = "",
-                .head = {plain_cells({"config"})},
-                .body = {}};
+  DataTable out{
+      .caption = std::string("Of the last updates in training") +
+                 (has_seeds(comparison) ? ": mean ± standard deviation over seeds." : "."),
+      .css_class = "",
+      .head = {plain_cells({"config"})},
+      .body = {}};
   Markup meanings;
   std::vector<bool> shares;
   for (const auto& name : names) {

@@ -125,6 +125,32 @@ Json parse_file(const fs::path& file) {
   return json;
 }
 
+/// Calls `see` with each line of a file of JSON maps; see read_metrics() for damage.
+template <typename See>
+void for_each_line(const fs::path& file, std::vector<std::string>* damage, const See& see) {
+  const auto content = read_file(file, kLargestFile);
+  std::string_view rest = content;
+  for (int64_t number = 1; !rest.empty(); ++number) {
+    const auto end = rest.find('\n');
+    const auto line = rest.substr(0, end);
+    const bool last = end == std::string_view::npos;
+    rest.remove_prefix(last ? rest.size() : end + 1);
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const auto where = fmt::format("{}:{}", file.string(), number);
+    const auto json = Json::parse(line, nullptr, false);
+    // A last line without an end was being written when the run was killed.
+    if (!json.is_object() && last) return;
+    try {
+      if (!json.is_object())
+        throw Error(fmt::format("{}: is not a JSON object; {}", where, kDamaged));
+      see(Value(json, where, ""));
+    } catch (const Error& error) {
+      if (damage == nullptr) throw;
+      damage->emplace_back(error.what());
+    }
+  }
+}
+
 /// Of a step that a resumed run did again, only the last telling counts; and what came after it
 /// the first time did not happen.
 template <typename Event>
@@ -190,40 +216,6 @@ Table to_table(const Value& value) {
   return table;
 }
 
-RunResult read_result(const fs::path& file) {
-  const Json json = parse_file(file);
-  const Value root(json, file.string(), "");
-  root.expect(json.is_object(), "a map");
-  const auto parameters = root["parameters"];
-  const auto machine = root["machine"];
-  RunResult result{.name = root["name"].required().text(),
-                   .config = root["config"].text(),
-                   .seed = root["seed"].integer(),
-                   .steps = root["steps"].number(),
-                   .epochs = root["epochs"].number(),
-                   .seconds = root["seconds"].number(),
-                   .step_ms_median = root["step_ms"]["median"].number(),
-                   .step_ms_p90 = root["step_ms"]["p90"].number(),
-                   .images_per_second = root["images_per_second"].number(),
-                   .peak_memory_mib = root["peak_memory_mib"].number(),
-                   .learnable_parameters = parameters["learnable"].number(),
-                   .total_parameters = parameters["total"].number(),
-                   .buffers = parameters["buffers"].number(),
-                   .split = root["split"].text(),
-                   .figures = root["figures"].required().figures(),
-                   .tables = {},
-                   .prototype_figures = root["prototypes"]["figures"].figures(),
-                   .mass = {},
-                   .cpu = machine["cpu"].text(),
-                   .threads = machine["threads"].number(),
-                   .device = machine["device"].text(),
-                   .version = root["version"].text(),
-                   .date = root["date"].text()};
-  for (const auto& table : root["tables"].list()) result.tables.push_back(to_table(table));
-  for (const auto& row : root["prototypes"]["mass"].list()) result.mass.push_back(row.numbers());
-  return result;
-}
-
 /// Whether `text` has only base64's characters, with at most two '=' at the end.
 bool is_base64(std::string_view text) {
   for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
@@ -262,6 +254,75 @@ std::optional<std::array<int64_t, 2>> png_size(std::string_view base64) {
   return size;
 }
 
+/// A PNG file in base64, or none for an empty text.
+Picture read_picture(const Value& value) {
+  Picture picture{.png = value.text()};
+  if (picture.png.empty()) return picture;
+  const auto size = png_size(picture.png);
+  value.expect(size.has_value(), "a PNG file in base64");
+  picture.width = (*size)[0];
+  picture.height = (*size)[1];
+  return picture;
+}
+
+}  // namespace
+
+double figure(const Figures& figures, std::string_view name) {
+  const auto it = std::ranges::find(figures, name, &Figures::value_type::first);
+  return it == figures.end() ? kUnknown : it->second;
+}
+
+Metrics read_metrics(const fs::path& file, std::vector<std::string>* damage) {
+  Metrics metrics;
+  for_each_line(file, damage, [&](const Value& line) { add_line(metrics, line); });
+  return metrics;
+}
+
+std::vector<MassEvent> read_mass(const fs::path& file, std::vector<std::string>* damage) {
+  std::vector<MassEvent> events;
+  for_each_line(file, damage, [&](const Value& line) {
+    MassEvent event{.step = line["step"].count(), .mass = {}};
+    for (const auto& row : line["mass"].list()) event.mass.push_back(row.numbers());
+    forget_after(events, event.step - 1);
+    events.push_back(std::move(event));
+  });
+  return events;
+}
+
+RunResult read_result(const fs::path& file) {
+  const Json json = parse_file(file);
+  const Value root(json, file.string(), "");
+  root.expect(json.is_object(), "a map");
+  const auto parameters = root["parameters"];
+  const auto machine = root["machine"];
+  RunResult result{.name = root["name"].required().text(),
+                   .config = root["config"].text(),
+                   .seed = root["seed"].integer(),
+                   .steps = root["steps"].number(),
+                   .epochs = root["epochs"].number(),
+                   .seconds = root["seconds"].number(),
+                   .step_ms_median = root["step_ms"]["median"].number(),
+                   .step_ms_p90 = root["step_ms"]["p90"].number(),
+                   .images_per_second = root["images_per_second"].number(),
+                   .peak_memory_mib = root["peak_memory_mib"].number(),
+                   .learnable_parameters = parameters["learnable"].number(),
+                   .total_parameters = parameters["total"].number(),
+                   .buffers = parameters["buffers"].number(),
+                   .split = root["split"].text(),
+                   .figures = root["figures"].required().figures(),
+                   .tables = {},
+                   .prototype_figures = root["prototypes"]["figures"].figures(),
+                   .mass = {},
+                   .cpu = machine["cpu"].text(),
+                   .threads = machine["threads"].number(),
+                   .device = machine["device"].text(),
+                   .version = root["version"].text(),
+                   .date = root["date"].text()};
+  for (const auto& table : root["tables"].list()) result.tables.push_back(to_table(table));
+  for (const auto& row : root["prototypes"]["mass"].list()) result.mass.push_back(row.numbers());
+  return result;
+}
+
 void read_prototypes(const fs::path& file, RunRecord& record) {
   const Json json = parse_file(file);
   const Value root(json, file.string(), "");
@@ -276,42 +337,36 @@ void read_prototypes(const fs::path& file, RunRecord& record) {
                          .png = value["png"].text()};
     value["class"].expect(image.class_index >= 0 && image.class_index < classes,
                           fmt::format("one of {} classes", classes));
-    if (!image.png.empty()) {
-      const auto size = png_size(image.png);
-      value["png"].expect(size.has_value(), "a PNG file in base64");
-      image.width = (*size)[0];
-      image.height = (*size)[1];
-    }
+    const auto picture = read_picture(value["png"]);
+    image.width = picture.width;
+    image.height = picture.height;
     record.prototypes.push_back(std::move(image));
   }
 }
 
-}  // namespace
-
-double figure(const Figures& figures, std::string_view name) {
-  const auto it = std::ranges::find(figures, name, &Figures::value_type::first);
-  return it == figures.end() ? kUnknown : it->second;
+ShownMistakes read_mistakes(const fs::path& file) {
+  const Json json = parse_file(file);
+  const Value root(json, file.string(), "");
+  ShownMistakes mistakes{.in_all = root["in_all"].count(), .worst = {}};
+  for (const auto& value : root["worst"].list()) {
+    mistakes.worst.push_back({.sample = value["sample"].text(),
+                              .label = value["label"].text(),
+                              .prediction = value["prediction"].text(),
+                              .score = value["score"].number(),
+                              .label_score = value["label_score"].number(),
+                              .picture = read_picture(value["png"])});
+  }
+  return mistakes;
 }
 
-Metrics read_metrics(const fs::path& file) {
-  const auto content = read_file(file, kLargestFile);
-  Metrics metrics;
-  std::string_view rest = content;
-  for (int64_t number = 1; !rest.empty(); ++number) {
-    const auto end = rest.find('\n');
-    const auto line = rest.substr(0, end);
-    const bool last = end == std::string_view::npos;
-    rest.remove_prefix(last ? rest.size() : end + 1);
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const auto where = fmt::format("{}:{}", file.string(), number);
-    const auto json = Json::parse(line, nullptr, false);
-    if (json.is_object()) {
-      add_line(metrics, Value(json, where, ""));
-    } else if (!last) {  // A last line without an end was being written when the run was killed.
-      throw Error(fmt::format("{}: is not a JSON object; {}", where, kDamaged));
-    }
+std::vector<std::pair<std::string, std::string>> read_environment(const fs::path& file) {
+  const Json json = parse_file(file);
+  Value(json, file.string(), "").expect(json.is_object(), "a map");
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const auto& [name, value] : json.items()) {
+    entries.emplace_back(name, value.is_string() ? value.get<std::string>() : shortened(value));
   }
-  return metrics;
+  return entries;
 }
 
 RunRecord read_run(const fs::path& folder) {

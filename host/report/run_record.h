@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/report/picture.h"
 #include "registry/metric.h"
 
 namespace dnc::report {
@@ -39,8 +40,8 @@ struct EvaluationEvent {
   Figures prototypes;  // of a head that has prototypes
 };
 
-/// A line of metrics.jsonl about damaged samples that do not count: of "train" all since the process
-/// began, of another split those of one evaluation.
+/// A line of metrics.jsonl about damaged samples that do not count: of "train" all since the
+/// process began, of another split those of one evaluation.
 struct BadSamplesEvent {
   std::string split;
   int64_t step = 0;
@@ -53,7 +54,7 @@ struct Metrics {
   std::vector<TrainEvent> train;
   std::vector<EvaluationEvent> evaluations;
   std::vector<BadSamplesEvent> bad_samples;  // the last of each split
-  std::string end_reason;  // "done", ...; empty while the run has not ended
+  std::string end_reason;                    // "done", ...; empty while the run has not ended
 };
 
 /// result.json. Numbers that the file does not have are NaN.
@@ -95,6 +96,28 @@ struct PrototypeImage {
   int64_t height = 0;
 };
 
+/// A line of prototypes.jsonl: how the prototypes of each class share its samples.
+struct MassEvent {
+  int64_t step = 0;
+  std::vector<std::vector<double>> mass;  // [classes][prototypes]
+};
+
+/// A mistake as a page shows it.
+struct ShownMistake {
+  std::string sample;      // its name
+  std::string label;       // the true class
+  std::string prediction;  // the class it was taken for
+  double score = 0;        // share of the prediction
+  double label_score = 0;  // share of the true class
+  Picture picture;         // may be empty
+};
+
+/// mistakes.json: the samples of the test that the model was most wrong about.
+struct ShownMistakes {
+  int64_t in_all = 0;
+  std::vector<ShownMistake> worst;  // worst first
+};
+
 /// All that a finished run has left in its folder.
 struct RunRecord {
   std::filesystem::path folder;
@@ -104,9 +127,21 @@ struct RunRecord {
   std::vector<PrototypeImage> prototypes;      // empty for a head without prototypes
 };
 
-/// Reads metrics.jsonl. A last line that was cut off by a crash is left out. Throws dnc::Error that
-/// begins with the file, and the line where there is one.
-Metrics read_metrics(const std::filesystem::path& file);
+/// Reads metrics.jsonl. A last line that was cut off by a crash is left out. Another damaged line
+/// throws dnc::Error, which begins with file and line; or, where `damage` is given, is left out and
+/// the message is added there.
+Metrics read_metrics(const std::filesystem::path& file, std::vector<std::string>* damage = nullptr);
+
+// The other files of a run's folder. All throw dnc::Error that begins with the file.
+RunResult read_result(const std::filesystem::path& file);
+void read_prototypes(const std::filesystem::path& file, RunRecord& record);
+ShownMistakes read_mistakes(const std::filesystem::path& file);
+/// prototypes.jsonl; of a step that is there twice the last line counts. Damage as above.
+std::vector<MassEvent> read_mass(const std::filesystem::path& file,
+                                 std::vector<std::string>* damage = nullptr);
+/// environment.json: names and values in its order.
+std::vector<std::pair<std::string, std::string>> read_environment(
+    const std::filesystem::path& file);
 
 /// Reads a folder's metrics.jsonl, result.json and, where there is one, prototypes.json. A run
 /// without a test has the figures of its last evaluation. Throws dnc::Error that begins with the

@@ -58,4 +58,18 @@ void write_result(const std::filesystem::path& file, const RunResult& result) {
   write_file(file, json.dump(1) + "\n");
 }
 
+void write_mistakes(const std::filesystem::path& file, const ShownMistakes& mistakes) {
+  Json json = {{"in_all", mistakes.in_all}, {"worst", Json::array()}};
+  for (const auto& mistake : mistakes.worst) {
+    json["worst"].push_back({{"sample", mistake.sample},
+                             {"label", mistake.label},
+                             {"prediction", mistake.prediction},
+                             {"score", number(mistake.score)},
+                             {"label_score", number(mistake.label_score)},
+                             {"png", mistake.picture.png}});
+  }
+  // The name of a file need not be UTF-8.
+  write_file(file, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
 }  // namespace dnc::report

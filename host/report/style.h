@@ -33,6 +33,14 @@ inline constexpr const char* kChartStyle = R"css(
 .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
 .band { fill: currentColor; fill-opacity: 0.15; }
 .marker { fill: currentColor; }
+.cloud { fill: none; stroke: currentColor; stroke-width: 3.4; stroke-linecap: round;
+  stroke-opacity: 0.5; }
+.mark { fill: currentColor; stroke: var(--page); stroke-width: 1.5; }
+.mark.hollow { fill: var(--page); stroke: currentColor; stroke-width: 2; }
+.mark-label { fill: var(--text); font-size: 12.5px; font-weight: 550; paint-order: stroke;
+  stroke: var(--page); stroke-width: 3px; stroke-linejoin: round; }
+.stack { fill: currentColor; stroke: var(--page); stroke-width: 1;
+  vector-effect: non-scaling-stroke; }
 .series-0 { color: var(--series-0); } .series-1 { color: var(--series-1); }
 .series-2 { color: var(--series-2); } .series-3 { color: var(--series-3); }
 .series-4 { color: var(--series-4); } .series-5 { color: var(--series-5); }

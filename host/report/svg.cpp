@@ -115,10 +115,10 @@ struct Scale {
   }
 };
 
-Scale fit(const std::vector<Curve>& curves, bool log_x) {
+Scale fit(const std::vector<Curve>& curves, bool log_x, bool x_from_zero) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   // x begins at the start of the training, where there is such a thing
-  Range x{log_x ? infinity : 0, -infinity}, y{infinity, -infinity};
+  Range x{log_x || !x_from_zero ? infinity : 0, -infinity}, y{infinity, -infinity};
   for (const auto& curve : curves) {
     for (const auto& point : curve.points) {
       if (!is_finite(point)) continue;
@@ -231,7 +231,7 @@ std::vector<Curve> to_axis(std::vector<Curve> curves, bool log_x) {
 /// `above` is room over the chart, in units of the viewBox.
 Markup draw(const LineChart& chart, double above, const Attributes& more, const Markup& before) {
   const auto curves = to_axis(chart.curves, chart.log_x);
-  const auto scale = fit(curves, chart.log_x);
+  const auto scale = fit(curves, chart.log_x, chart.x_from_zero);
   Markup bands, lines;
   for (const auto& curve : curves) {
     const bool markers = curve.points.size() <= kMostMarkers;
@@ -265,6 +265,38 @@ std::string svg_file(const LineChart& chart) {
               style + title)
              .html() +
          "\n";
+}
+
+Markup stacked_chart(const StackedChart& chart) {
+  constexpr double width = 200, height = 80;
+  auto [x, parts] = std::pair(chart.x, chart.parts);
+  if (x.size() == 1) {  // one time is shown as if it stayed so
+    x.push_back(x.front() + 1);
+    parts.push_back(parts.front());
+  }
+  Markup areas;
+  std::vector<double> below(x.size(), 0);
+  for (size_t part = 0; !parts.empty() && part < parts.front().size(); ++part) {
+    std::string upper, lower;
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double across = (x[i] - x.front()) / std::max(x.back() - x.front(), 1e-9) * width;
+      const auto at = [&](double share) {
+        return fmt::format("{},{}", coordinate(across), coordinate(height * (1 - share)));
+      };
+      lower = at(below[i]) + (lower.empty() ? "" : " ") + lower;
+      below[i] = std::min(below[i] + parts[i][part], 1.0);
+      upper += at(below[i]) + " ";
+    }
+    areas += empty_element(
+        "polygon",
+        {{"class", fmt::format("stack series-{}", static_cast<int64_t>(part) % kColours)},
+         {"points", upper + lower}});
+  }
+  return element("svg", areas,
+                 {{"viewBox", fmt::format("0 0 {} {}", width, height)},
+                  {"preserveAspectRatio", "none"},
+                  {"role", "img"},
+                  {"aria-label", chart.title}});
 }
 
 Markup legend(const std::vector<std::string>& names) {

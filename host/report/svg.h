@@ -27,6 +27,7 @@ struct LineChart {
   std::string x_title;  // "epoch"
   std::vector<Curve> curves;
   bool log_x = false;  // the x axis counts powers of ten; points at 0 or below break their line
+  bool x_from_zero = true;  // unless log_x; else from the first point
 };
 
 /// An inline SVG with axes, a line for each curve and, where low and high differ, a band between
@@ -35,6 +36,16 @@ Markup line_chart(const LineChart& chart);
 
 /// The same as a file of its own, with its colours for light and dark screens.
 std::string svg_file(const LineChart& chart);
+
+/// Shares of a whole over time, each part as an area upon the ones before.
+struct StackedChart {
+  std::string title;                       // for those who do not see it
+  std::vector<double> x;                   // rising
+  std::vector<std::vector<double>> parts;  // [x][part], as many in each; a row sums to 1 at most
+};
+
+/// An inline SVG without axes, the first part at the bottom; it takes the width of its place.
+Markup stacked_chart(const StackedChart& chart);
 
 /// The curves' names, each beside a piece of its line.
 Markup legend(const std::vector<std::string>& names);

@@ -104,11 +104,20 @@ Markup number(std::string text) {
   return text;
 }
 
+bool has_seeds(const Comparison& comparison) {
+  return std::ranges::any_of(comparison.configs,
+                             [](const auto& config) { return config.runs.size() > 1; });
+}
+
 Markup figure_table(const Comparison& comparison) {
-  DataTable out{.caption = "Of the test: mean ± standard deviation over the seeds of each config.",
-                .css_class = "",
-                .head = {plain_cells({"figure"})},
-                .body = {}};
+  const auto& split = comparison.configs.front().runs.front().result.split;
+  DataTable out{
+      .caption = fmt::format(
+          "On '{}'{}.", split,
+          has_seeds(comparison) ? ": mean ± standard deviation over the seeds of each config" : ""),
+      .css_class = "",
+      .head = {plain_cells({"figure"})},
+      .body = {}};
   for (const auto& config : comparison.configs) out.head[0].emplace_back(config.name);
   for (const auto& [name, first] : comparison.configs.front().runs.front().result.figures) {
     std::vector<double> values;
@@ -138,12 +147,12 @@ Markup class_table(const Comparison& comparison) {
   const auto& columns = tables.front().columns;
   const bool share = is_share("per_class", values);
 
-  DataTable out{
-      .caption = fmt::format("Mean over seeds{}{}", share ? ", in percent" : "",
-                             configs.size() > 1 ? "; the best config of each class is bold." : "."),
-      .css_class = "",
-      .head = {plain_cells({""}), plain_cells({"class"})},
-      .body = {}};
+  DataTable out{.caption = fmt::format("{}{}.", share ? "In percent" : "As counted",
+                                       has_seeds(comparison) ? ", means over seeds" : "") +
+                           (configs.size() > 1 ? " The best config of each class is bold." : ""),
+                .css_class = "",
+                .head = {plain_cells({""}), plain_cells({"class"})},
+                .body = {}};
   for (const auto* config : configs) {
     out.head[0].emplace_back(config->name).columns = static_cast<int64_t>(columns.size());
     for (const auto& column : columns) out.head[1].emplace_back(column);

@@ -104,18 +104,6 @@ Markup mistake(const ShownMistake& mistake) {
                  to_img(mistake.picture, text, mistake.sample) + element("figcaption", caption));
 }
 
-Markup mistakes(const TestReport& report) {
-  if (report.mistakes.empty()) return {};
-  Markup figures;
-  for (const auto& each : report.mistakes) figures += mistake(each) + Markup::trusted("\n");
-  const auto shown = report.mistakes.size();
-  const auto text = fmt::format(
-      "{} of {} mistakes, those that the model was most sure of: the true class, then the one it "
-      "was taken for; the share of that class against the share of the true one; the sample.",
-      shown, grouped(static_cast<double>(report.mistakes_in_all)));
-  return small(text) + element("div", figures, {{"class", "pictures"}});
-}
-
 Markup provenance(const TestReport& report) {
   Markup list;
   const auto add = [&](const std::string& name, const Markup& value) {
@@ -143,8 +131,21 @@ std::string to_html(const TestReport& report) {
   for (const auto& table : report.tables) {
     if (table.name == "confusion") page.body += section("Confusion", confusion(table));
   }
-  page.body += section("Worst mistakes", mistakes(report));
+  page.body += section("Unknown images", unknown_section(report.unknown));
+  page.body += section("Worst mistakes", mistake_pictures(report.mistakes));
   return to_html(page);
+}
+
+Markup mistake_pictures(const ShownMistakes& mistakes) {
+  if (mistakes.worst.empty()) return {};
+  Markup figures;
+  for (const auto& each : mistakes.worst) figures += mistake(each) + Markup::trusted("\n");
+  const auto shown = mistakes.worst.size();
+  const auto text = fmt::format(
+      "{} of {} mistakes, those that the model was most sure of: the true class, then the one it "
+      "was taken for; the share of that class against the share of the true one; the sample.",
+      shown, grouped(static_cast<double>(mistakes.in_all)));
+  return small(text) + element("div", figures, {{"class", "pictures"}});
 }
 
 std::string to_csv(const Table& table) {

@@ -4,21 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "host/report/picture.h"
+#include "host/report/html.h"
 #include "host/report/run_record.h"
+#include "host/report/unknown_section.h"
 #include "registry/metric.h"
 
 namespace dnc::report {
-
-/// A mistake as a page shows it.
-struct ShownMistake {
-  std::string sample;      // its name
-  std::string label;       // the true class
-  std::string prediction;  // the class it was taken for
-  double score = 0;        // share of the prediction
-  double label_score = 0;  // share of the true class
-  Picture picture;         // may be empty
-};
 
 /// What a test of a model found, with what a reader must know to repeat it.
 struct TestReport {
@@ -26,9 +17,9 @@ struct TestReport {
   std::string split;
   int64_t samples = 0;
   Figures figures;
-  std::vector<Table> tables;           // "per_class", "confusion", ...
-  std::vector<ShownMistake> mistakes;  // worst first
-  int64_t mistakes_in_all = 0;
+  std::vector<Table> tables;  // "per_class", "confusion", ...
+  ShownMistakes mistakes;
+  UnknownImages unknown;   // of `test --unknown`
   std::string damaged;     // on samples that do not count; empty where all do
   std::string command;     // that made the report, as it could be typed again
   std::string checkpoint;  // with its step
@@ -40,6 +31,9 @@ struct TestReport {
 
 /// The report as one self-contained HTML page.
 std::string to_html(const TestReport& report);
+
+/// The pictures of the worst mistakes with their classes and shares; nothing without any.
+Markup mistake_pictures(const ShownMistakes& mistakes);
 
 /// A table by RFC 4180, with the names of the rows in the first column, without rounding; unknown
 /// values are empty.

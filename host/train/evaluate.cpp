@@ -2,6 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "host/parallel/gather_text.h"
 #include "host/train/autocast.h"
 #include "registry/error.h"
 
@@ -40,6 +44,23 @@ void for_each_batch(Model& model, Loader& loader, torch::Device device, Precisio
   model.train(was_training);
 }
 
+void share_bad_samples(Loader& loader, Communicator& communicator) {
+  if (communicator.size() == 1) return;
+  auto own = nlohmann::json::array();
+  for (const auto& sample : loader.bad_samples()) own.push_back({sample.index, sample.reason});
+  const auto text = own.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::map<int64_t, BadSample> all;  // in the same order on each rank
+  for (const auto& gathered : gather_text(communicator, text)) {
+    for (const auto& sample : nlohmann::json::parse(gathered)) {
+      const auto index = sample[0].get<int64_t>();
+      all.try_emplace(index, BadSample{index, sample[1].get<std::string>()});
+    }
+  }
+  std::vector<BadSample> bad;
+  for (auto& [index, sample] : all) bad.push_back(std::move(sample));
+  loader.add_bad_samples(bad);
+}
+
 Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
                     const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
                     Precision precision, Communicator& communicator, const Views& views,
@@ -54,7 +75,10 @@ Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
         if (also_use) also_use(batch, output);
       },
       views);
-  if (samples == 0 && !loader.bad_samples().empty()) {
+  share_bad_samples(loader, communicator);
+  const auto all = torch::tensor({samples});
+  communicator.sum({all});
+  if (all.item<int64_t>() == 0 && !loader.bad_samples().empty()) {
     throw DataError(loader.bad_samples().front().reason + "; and no other sample of '" + split +
                     "' is good");
   }

@@ -27,8 +27,12 @@ using UseBatch = std::function<void(const Batch&, const Model::Output&)>;
 void for_each_batch(Model& model, Loader& loader, torch::Device device, Precision precision,
                     const UseBatch& use, const Views& views = {});
 
-/// Counts all metrics over a split; `also_use` gets what they get. Throws DataError where no sample
-/// of it is good.
+/// Tells all ranks of the damaged samples that each has met, so that they count together.
+/// Collective. Throws DataError, on all ranks, where there are more than may be.
+void share_bad_samples(Loader& loader, Communicator& communicator);
+
+/// Counts all metrics over a split, of all ranks; `also_use` gets what they get on this one. Throws
+/// DataError where no sample of it is good.
 Evaluation evaluate(Model& model, Loader& loader, const std::string& split,
                     const std::vector<std::shared_ptr<Metric>>& metrics, torch::Device device,
                     Precision precision, Communicator& communicator, const Views& views = {},

@@ -16,6 +16,7 @@ using nlohmann::ordered_json;
 
 constexpr const char* kConfig = "config.yaml";
 constexpr const char* kLock = "lock";
+constexpr const char* kRanks = "ranks";
 constexpr uint64_t kMaxText = 64 << 20;
 constexpr uint64_t kMaxMetrics = uint64_t{4} << 30;
 
@@ -80,7 +81,7 @@ bool place_config(const fs::path& folder, const std::string& config) {
   std::error_code error;
   if (!fs::exists(path, error)) {
     for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().filename() == kLock) continue;
+      if (entry.path().filename() == kLock || entry.path().filename() == kRanks) continue;
       throw Error(fmt::format(
           "{}: is not the folder of a run: it has no {}, but other things, such as '{}'. Choose a "
           "new or an empty folder.",
@@ -127,7 +128,7 @@ void MetricsLog::append(const report::TrainEvent& event) {
                              {"losses", figures_json(event.losses)},
                              {"step_ms", event.step_ms},
                              {"wait_ms", event.wait_ms}};
-  file_.append(json.dump());
+  write(json.dump());
 }
 
 void MetricsLog::append(const report::EvaluationEvent& event) {
@@ -137,7 +138,7 @@ void MetricsLog::append(const report::EvaluationEvent& event) {
                        {"epoch", event.epoch},
                        {"figures", figures_json(event.figures)}};
   if (!event.prototypes.empty()) json["prototypes"] = figures_json(event.prototypes);
-  file_.append(json.dump());
+  write(json.dump());
 }
 
 void MetricsLog::append(const report::BadSamplesEvent& event) {
@@ -147,16 +148,17 @@ void MetricsLog::append(const report::BadSamplesEvent& event) {
                              {"count", event.count},
                              {"first", event.first}};
   // The name of a file need not be UTF-8.
-  file_.append(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+  write(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
 }
 
 void MetricsLog::append_end(int64_t step, const std::string& reason) {
   const ordered_json json = {{"event", "end"}, {"step", step}, {"reason", reason}};
-  file_.append(json.dump());
+  write(json.dump());
 }
 
 int64_t MetricsLog::rewind(int64_t step) {
-  const auto path = file_.path();
+  if (!file_) return 0;
+  const auto path = file_->path();
   const auto text = read_file(path, kMaxMetrics);
   std::string kept;
   int64_t removed = 0;
@@ -169,7 +171,7 @@ int64_t MetricsLog::rewind(int64_t step) {
   });
   if (removed > 0) {
     write_file(path, kept);
-    file_ = AppendFile(path);
+    file_.emplace(path);
   }
   return removed;
 }
@@ -185,12 +187,16 @@ RunFolder::RunFolder(fs::path path, const std::string& config, const std::string
   create_folder(checkpoints());
 }
 
+RunFolder::RunFolder(fs::path path, const std::string& config)
+    : path_(std::move(path)), config_digest_(digest(config)) {}
+
 void RunFolder::log(const std::string& line) noexcept {
+  if (!log_) return;
   try {
     const auto now = std::time(nullptr);
     std::tm local{};
     ::localtime_r(&now, &local);
-    log_.append(fmt::format("{:%Y-%m-%d %H:%M:%S} {}", local, line));
+    log_->append(fmt::format("{:%Y-%m-%d %H:%M:%S} {}", local, line));
   } catch (const std::exception&) {
     // See the header.
   }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "host/files.h"
@@ -15,6 +16,8 @@ class MetricsLog {
  public:
   /// Throws FileError, as all members do.
   explicit MetricsLog(std::filesystem::path path);
+  /// A log that keeps nothing.
+  MetricsLog() = default;
   /// {"event":"train","step":391,"epoch":1,"lr":0.1,"losses":{"loss":0.61},"step_ms":8,"wait_ms":0}
   void append(const report::TrainEvent& event);
   /// {"event":"evaluation","split":"val","step":391,"epoch":1,"figures":{"top1":0.9},
@@ -29,10 +32,15 @@ class MetricsLog {
   /// how many lines went.
   int64_t rewind(int64_t step);
   /// Flushes to the disk; do so before a checkpoint is saved, which rewind() counts on.
-  void sync() { file_.sync(); }
+  void sync() {
+    if (file_) file_->sync();
+  }
 
  private:
-  AppendFile file_;
+  void write(const std::string& line) {
+    if (file_) file_->append(line);
+  }
+  std::optional<AppendFile> file_;
 };
 
 /// The folder of one run:
@@ -42,6 +50,7 @@ class MetricsLog {
 ///   metrics.jsonl     MetricsLog
 ///   log.txt           what was printed
 ///   checkpoints/      see checkpoint.h
+///   ranks/            what ranks but the first print, where that is asked for
 ///   lock              held by the one process that trains here
 /// Opening an existing one continues the run; it is refused for another config. Nothing of an
 /// earlier run is overwritten.
@@ -50,6 +59,9 @@ class RunFolder {
   /// `config` is the resolved config as YAML, `environment` a JSON text. Throws FileError, and
   /// Error where the folder is in use, belongs to another config, or holds other things.
   RunFolder(std::filesystem::path path, const std::string& config, const std::string& environment);
+  /// For a process that trains along but leaves the folder to another one: nothing is taken, read
+  /// or written, and what is logged is lost.
+  RunFolder(std::filesystem::path path, const std::string& config);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -64,11 +76,11 @@ class RunFolder {
 
  private:
   std::filesystem::path path_;
-  FileLock lock_;
-  bool is_new_;
+  std::optional<FileLock> lock_;
+  bool is_new_ = false;
   std::string config_digest_;
   MetricsLog metrics_;
-  AppendFile log_;
+  std::optional<AppendFile> log_;
 };
 
 }  // namespace dnc

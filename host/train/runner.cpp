@@ -10,7 +10,12 @@
 #include <nlohmann/json.hpp>
 
 #include "host/environment.h"
+#include "host/explain/anchors.h"
+#include "host/parallel/divergence.h"
+#include "host/parallel/gather_text.h"
+#include "host/report/run_page.h"
 #include "host/report/run_result.h"
+#include "host/train/mistakes.h"
 #include "host/train/result.h"
 #include "host/train/signals.h"
 #include "host/train/start_model.h"
@@ -23,6 +28,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kMistakes = 24;  // that the report of a run shows
+constexpr const char* kInterrupted = "interrupted";
+constexpr const char* kTerminated = "terminated";
+
+int signal_of(const std::string& reason) {
+  return reason == kInterrupted ? SIGINT : reason == kTerminated ? SIGTERM : 0;
+}
+
 TensorMap to_map(const std::vector<std::pair<std::string, torch::Tensor>>& tensors) {
   TensorMap map;
   for (const auto& [name, tensor] : tensors) map.insert(name, tensor);
@@ -31,6 +44,14 @@ TensorMap to_map(const std::vector<std::pair<std::string, torch::Tensor>>& tenso
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Rank 0 has the folder.
+RunFolder open_folder(const fs::path& folder, const Experiment& experiment, torch::Device device,
+                      const Communicator& ranks) {
+  const auto config = to_yaml(experiment.resolved());
+  return ranks.rank() == 0 ? RunFolder(folder, config, environment_json(device))
+                           : RunFolder(folder, config);
 }
 
 }  // namespace
@@ -48,25 +69,26 @@ LoaderOptions train_loader_options(const ExperimentOptions& options, torch::Devi
   loader.seed = static_cast<uint64_t>(options.seed);
   loader.rank = communicator.rank();
   loader.ranks = communicator.size();
+  loader.equal_parts = communicator.size() > 1;
   loader.max_bad_samples = options.data.max_bad_samples;
   loader.pin = device.is_cuda();
   return loader;
 }
 
-Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name,
-               Communicator& communicator, std::ostream& out)
+Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name, Ranks& ranks,
+               std::ostream& out)
     : experiment_(experiment),
       options_(experiment.options()),
       name_(std::move(name)),
-      communicator_(communicator),
+      communicator_(ranks),
       device_(experiment.device()),
       model_(experiment.build_model()),
       metrics_(experiment.build_metrics()),
-      hooks_(experiment.build_hooks()),
+      hooks_(ranks.rank() == 0 ? experiment.build_hooks() : decltype(hooks_)()),
       pictures_(hooks_, experiment),
       steps_per_epoch_(experiment.steps_per_epoch()),
       steps_(experiment.steps()),
-      folder_(folder, to_yaml(experiment.resolved()), environment_json(device_)),
+      folder_(open_folder(folder, experiment, device_, ranks)),
       line_(
           out, isatty(STDOUT_FILENO) != 0,
           {.columns = report::terminal_columns(STDOUT_FILENO), .plain_seconds = 30, .clock = {}}) {
@@ -75,11 +97,18 @@ Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name,
   const auto& train = experiment_.split("train");
   if (experiment_.has_split("val")) experiment_.split("val");
   // Before the step is made: its averages begin with the weights that the model has then.
-  if (find_checkpoints(folder_.checkpoints()).empty()) start();
+  const bool first = communicator_.rank() == 0;
+  if (first && find_checkpoints(folder_.checkpoints()).empty()) start();
   step_ = std::make_unique<TrainStep>(experiment_, model_, device_, communicator_);
+  if (const auto learnable = step_->learnable(); !learnable.empty()) {
+    step_->reduce_by(communicator_.reducer(learnable));
+  }
   loader_ = std::make_unique<Loader>(train.dataset, train.transforms,
                                      train_loader_options(options_, device_, communicator_));
-  write_classes(folder_.path() / "classes.json", experiment_.classes(), experiment_.task());
+  if (first) {
+    write_classes(folder_.path() / "classes.json", experiment_.classes(), experiment_.task());
+    write_file(folder_.path() / "config_origins.yaml", to_yaml(experiment_.resolved(), true));
+  }
   progress_.seed = static_cast<uint64_t>(options_.seed);
   progress_.batch_size = options_.data.batch_size;
   progress_.world_size = communicator_.size();
@@ -106,28 +135,18 @@ RunEnd Runner::run() {
   }
   const auto reason = state_.stop_reason.empty() ? "done" : state_.stop_reason;
   finish(reason);
-  return {reason, StopSignals::requested()};
+  return {reason, communicator_.size() == 1 ? StopSignals::requested() : signal_of(reason)};
 }
 
 void Runner::resume() {
-  const auto warn = [&](const std::string& text) {
-    line_.message("warning: " + text);
-    folder_.log("warning: " + text);
-  };
-  const auto found = load_newest_checkpoint(folder_.checkpoints(), warn);
-  if (!found) {
+  share_state(communicator_.rank() == 0 && load_newest());
+  if (!saved_) {
     folder_.metrics().rewind(-1);
     return;
   }
-  const auto& [path, checkpoint] = *found;
-  load_state(*model_, checkpoint.model, (path / "model.safetensors").string());
-  copy_tensors(checkpoint.state, to_map(step_->state()), (path / "state.safetensors").string(),
-               "the optimizer");
-  progress_ = checkpoint.progress;
   progress_.world_size = communicator_.size();
   seconds_before_ = progress_.seconds;
   folder_.metrics().rewind(progress_.step);
-  saved_ = true;
   state_.step = progress_.step;
   state_.epoch = progress_.epoch;
   stop_if_stale();
@@ -135,6 +154,44 @@ void Runner::resume() {
       fmt::format("{}: goes on at step {} of {}", folder_.path().string(), progress_.step, steps_);
   line_.message(text);
   folder_.log(text);
+}
+
+// False where there is no checkpoint.
+bool Runner::load_newest() {
+  const auto warn = [&](const std::string& text) {
+    line_.message("warning: " + text);
+    folder_.log("warning: " + text);
+  };
+  const auto found = load_newest_checkpoint(folder_.checkpoints(), warn);
+  if (!found) return false;
+  const auto& [path, checkpoint] = *found;
+  load_state(*model_, checkpoint.model, (path / "model.safetensors").string());
+  copy_tensors(checkpoint.state, to_map(step_->state()), (path / "state.safetensors").string(),
+               "the optimizer");
+  progress_ = checkpoint.progress;
+  return true;
+}
+
+// What rank 0 has, of a checkpoint if it `found` one, goes to all.
+void Runner::share_state(bool found) {
+  const auto own = found ? to_json(progress_) : std::string();
+  const auto progress = gather_text(communicator_, own).front();
+  saved_ = !progress.empty();
+  if (saved_) progress_ = progress_from_json(progress, "the progress of rank 0");
+  std::vector<torch::Tensor> tensors;
+  for (const auto& item : state_of(*model_)) tensors.push_back(item.value());
+  for (const auto& [name, tensor] : step_->state()) tensors.push_back(tensor);
+  communicator_.broadcast(tensors);
+  check_ranks();
+}
+
+// Batch norms of each rank follow its own samples; those of rank 0 count, as in PyTorch's
+// DistributedDataParallel, and only they are saved.
+void Runner::share_batch_statistics() { communicator_.broadcast(model_->batch_statistics()); }
+
+// Statistics of batches are each rank's own; all else that training changes must be the same.
+void Runner::check_ranks() {
+  check_same(communicator_, step_->shared(), fmt::format("at step {}", progress_.step));
 }
 
 void Runner::start() {
@@ -151,6 +208,7 @@ void Runner::run_epoch() {
     const auto begin = Clock::now();
     auto batch = loader_->next();
     if (!batch) throw Error("the loader ended before its epoch did");
+    begin_exchange();
     auto losses = step_->run(std::move(*batch), progress_.step);
     ++progress_.step;
     ++progress_.batch;
@@ -161,6 +219,9 @@ void Runner::run_epoch() {
     }
     saved_ = false;
     after_step(std::move(losses), seconds_since(begin));
+    end_exchange();
+    if (check_every_ > 0 && progress_.step % check_every_ == 0) check_ranks();
+    if (anchors_due()) anchor_now();
     if (due(options_.train.evaluate)) evaluate_now();
     if (due(options_.train.save) || is_best_now()) save_now();
     if (epoch_done) {
@@ -252,6 +313,8 @@ void Runner::show_progress() {
 }
 
 Evaluation Runner::evaluate_split(const std::string& name, const UseBatch& also_use) {
+  communicator_.note(fmt::format("evaluating {} at step {}", name, progress_.step));
+  share_batch_statistics();
   const AveragedParameters averaged(step_->ema());
   const auto loader =
       evaluation_loader(experiment_.split(name), options_.data, progress_.seed, communicator_);
@@ -270,6 +333,45 @@ void Runner::note_bad_samples(const std::string& split, const Loader& loader) {
                                                    .count = static_cast<int64_t>(bad.size()),
                                                    .first = bad.front().reason});
   const auto text = "warning: " + bad_samples_text(split, bad);
+  line_.message(text);
+  folder_.log(text);
+}
+
+// At the end of each of the last epochs, as many as the config says; the last one may be cut short.
+bool Runner::anchors_due() const {
+  const bool epoch_ends = progress_.batch == 0 || progress_.step == steps_;
+  const auto epoch = (progress_.step + steps_per_epoch_ - 1) / steps_per_epoch_;  // from 1
+  return epoch_ends && epoch > state_.epochs - options_.train.anchor_epochs;
+}
+
+// A function of the weights and the data alone, so that a resumed run does the same.
+void Runner::anchor_now() {
+  read_back();
+  const auto begin = Clock::now();
+  auto data = experiment_.split("train");
+  data.transforms = experiment_.test_transforms();
+  Anchors anchors;
+  share_batch_statistics();
+  {
+    const AveragedParameters averaged(step_->ema());  // the ones that the model is used with
+    anchors = anchor_prototypes(*model_, data, options_, device_, communicator_,
+                                [this](int64_t done, int64_t all) {
+                                  report::TaskProgress shown;
+                                  shown.label = "anchors";
+                                  shown.step = done;
+                                  shown.steps = all;
+                                  line_.update(shown);
+                                });
+  }
+  if (communicator_.rank() == 0) {
+    write_file(folder_.path() / "anchors.json",
+               to_json(anchors, experiment_.classes(), experiment_.task()));
+  }
+  const auto text = fmt::format(
+      "epoch {:.4g}  step {}  {} of {} sub-centroids are training images now, similarity {:.4f} in "
+      "the mean, {:.4f} at least  ({:.1f} s)",
+      epoch_now(), progress_.step, anchors.count(), anchors.samples.nearest.samples.numel(),
+      anchors.mean_similarity(), anchors.least_similarity(), seconds_since(begin));
   line_.message(text);
   folder_.log(text);
 }
@@ -333,34 +435,69 @@ void Runner::stop_if_stale() {
   if (stop.metric.empty() || !progress_.best || progress_.stale < stop.patience) return;
   state_.stop_reason = fmt::format("early stop: {} did not rise above {:.4f} in {} evaluations",
                                    stop.metric, progress_.best->value, progress_.stale);
+  stop_agreed_ = true;  // the figures are the same on all ranks
 }
 
 void Runner::save_now() {
   if (saved_) return;
   read_back();
+  saved_ = true;
   if (communicator_.rank() != 0) return;
+  communicator_.note(fmt::format("saving at step {}", progress_.step));
   folder_.metrics().sync();
   progress_.seconds = seconds_in_all();
   const Checkpoint checkpoint{state_of(*model_), to_map(step_->state()), progress_};
   const auto path = save_checkpoint(folder_.checkpoints(), checkpoint, options_.train.keep);
-  saved_ = true;
   for (const auto& hook : hooks_) hook->after_save(state_, path);
 }
 
+// With several ranks one stops when it has told the others.
 bool Runner::should_stop() {
-  if (!state_.stop_reason.empty()) return true;
+  if (state_.stop_reason.empty()) state_.stop_reason = own_reason_to_stop();
+  return communicator_.size() == 1 ? !state_.stop_reason.empty() : stop_agreed_;
+}
+
+std::string Runner::own_reason_to_stop() const {
   if (const int signal = StopSignals::requested()) {
-    state_.stop_reason = signal == SIGINT ? "interrupted" : "terminated";
-  } else if (options_.train.time_limit > 0 &&
-             seconds_since(start_) > options_.train.time_limit * 60) {
-    state_.stop_reason = fmt::format("time limit of {} minutes", options_.train.time_limit);
+    return signal == SIGINT ? kInterrupted : kTerminated;
   }
-  return !state_.stop_reason.empty();
+  const double minutes = options_.train.time_limit;
+  if (minutes > 0 && seconds_since(start_) > minutes * 60) {
+    return fmt::format("time limit of {} minutes", minutes);
+  }
+  return "";
+}
+
+// What the ranks tell each other travels while they compute: who wants to stop, and how many
+// damaged samples were met.
+void Runner::begin_exchange() {
+  if (communicator_.size() == 1) return;
+  communicator_.note(fmt::format("step {}", progress_.step + 1));
+  const auto bad = static_cast<int64_t>(loader_->bad_samples().size());
+  communicator_.begin_sum({state_.stop_reason.empty() ? 0 : 1, bad - bad_shared_});
+}
+
+void Runner::end_exchange() {
+  if (communicator_.size() == 1) return;
+  const auto sums = communicator_.end_sum();
+  if (sums[1] > 0) {
+    share_bad_samples(*loader_, communicator_);
+    bad_shared_ = static_cast<int64_t>(loader_->bad_samples().size());
+  }
+  if (sums[0] == 0) return;
+  for (const auto& reason : gather_text(communicator_, state_.stop_reason)) {
+    if (!stop_agreed_ && !reason.empty()) {
+      state_.stop_reason = reason;  // of the first rank that has one
+      stop_agreed_ = true;
+    }
+  }
 }
 
 void Runner::finish(const std::string& reason) {
   const auto result_file = folder_.path() / "result.json";
-  if (step_seconds_.empty() && fs::exists(result_file)) {
+  const auto finished = torch::tensor({step_seconds_.empty() && fs::exists(result_file) ? 1 : 0});
+  communicator_.broadcast({finished});
+  if (finished.item<int>() == 1) {
     line_.finish();
     return;  // it was finished before
   }
@@ -369,7 +506,8 @@ void Runner::finish(const std::string& reason) {
   if (complete) {
     if (!due(options_.train.evaluate)) evaluate_now();
     save_now();
-    write_result(result_file, result());
+    const auto found = result();
+    if (communicator_.rank() == 0) write_result(result_file, found);
     folder_.metrics().append_end(progress_.step, reason);
   } else {
     save_now();
@@ -378,11 +516,37 @@ void Runner::finish(const std::string& reason) {
   line_.finish();
   folder_.metrics().append_end(progress_.step, reason);
   folder_.log("ended: " + reason);
+  write_report();
+}
+
+// A report that cannot be written is no reason to end a run with an error.
+void Runner::write_report() {
+  if (communicator_.rank() != 0) return;
+  try {
+    report::write_run_report(folder_.path());
+  } catch (const Error& error) {
+    line_.message(fmt::format("warning: {}", error.what()));
+  }
+}
+
+// What it does worst goes into mistakes.json.
+Evaluation Runner::test() {
+  if (experiment_.task() != Task::kImages) return evaluate_split("test");
+  report::WorstMistakes own(kMistakes);
+  auto evaluation = evaluate_split(
+      "test", [&](const auto& batch, const auto& output) { add_mistakes(own, batch, output); });
+  const auto mistakes = gather_mistakes(own, communicator_, device_);
+  if (communicator_.rank() == 0) {
+    report::write_mistakes(
+        folder_.path() / "mistakes.json",
+        show_mistakes(mistakes, *experiment_.split("test").dataset, experiment_.classes()));
+  }
+  return evaluation;
 }
 
 report::RunResult Runner::result() {
   Evaluation tested;
-  if (experiment_.has_split("test")) tested = evaluate_split("test");
+  if (experiment_.has_split("test")) tested = test();
   auto result = result_of(*model_, options_, device_, name_);
   result.steps = static_cast<double>(progress_.step);
   result.epochs = epoch_now();

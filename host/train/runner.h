@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/experiment.h"
+#include "host/parallel/ranks.h"
 #include "host/report/progress.h"
 #include "host/report/run_record.h"
 #include "host/train/checkpoint.h"
@@ -17,7 +18,6 @@
 #include "host/train/pictures.h"
 #include "host/train/run_folder.h"
 #include "host/train/step.h"
-#include "registry/communicator.h"
 #include "registry/hook.h"
 
 namespace dnc {
@@ -32,11 +32,19 @@ struct RunEnd {
 /// killed and resumed ends with the same tensors, bit for bit, as one that was not: the order of
 /// samples, their augmentation and the numbers drawn in a step are functions of the seed and the
 /// step, and a checkpoint holds all the rest.
+///
+/// With several ranks all run this loop side by side. Rank 0 alone touches the folder, prints, and
+/// has hooks; what it reads of a checkpoint it sends to the others, so any number of ranks goes on
+/// from what any other number has saved. All decide the same: to stop, what is the best evaluation,
+/// what is damaged beyond use.
 class Runner {
  public:
   /// Builds everything; throws before anything is trained. `name` is the config, for messages.
   Runner(Experiment& experiment, const std::filesystem::path& folder, std::string name,
-         Communicator& communicator, std::ostream& out);
+         Ranks& ranks, std::ostream& out);
+
+  /// Every so many steps the ranks compare their weights, and the run ends where they differ.
+  void check_ranks_every(int64_t steps) { check_every_ = steps; }
 
   RunEnd run();
 
@@ -50,12 +58,18 @@ class Runner {
   };
 
   void resume();
+  bool load_newest();
+  void share_state(bool found);
+  void share_batch_statistics();
+  void check_ranks();
   void start();
   void run_epoch();
   void after_step(std::vector<std::pair<std::string, torch::Tensor>> losses, double seconds);
   void read_back();
   void log_train();
   void show_progress();
+  bool anchors_due() const;
+  void anchor_now();
   void evaluate_now();
   void remember_best(const Evaluation& evaluation);
   bool is_best_now() const;
@@ -63,8 +77,13 @@ class Runner {
   void stop_if_stale();
   void save_now();
   bool should_stop();
+  std::string own_reason_to_stop() const;
+  void begin_exchange();
+  void end_exchange();
   void finish(const std::string& reason);
   report::RunResult result();
+  Evaluation test();
+  void write_report();
   Evaluation evaluate_split(const std::string& split, const UseBatch& also_use = {});
   bool due(const Every& every) const;
   double epoch_now() const;
@@ -73,7 +92,7 @@ class Runner {
   Experiment& experiment_;
   const ExperimentOptions& options_;
   std::string name_;
-  Communicator& communicator_;
+  Ranks& communicator_;
   torch::Device device_;
   std::shared_ptr<Model> model_;
   std::unique_ptr<TrainStep> step_;
@@ -95,8 +114,11 @@ class Runner {
   int64_t loss_count_ = 0;
   double log_seconds_ = 0;
   double waited_ = 0;
-  size_t bad_noted_ = 0;  // damaged samples of the training data that the log has
-  bool saved_ = false;    // the state as it is now
+  size_t bad_noted_ = 0;      // damaged samples of the training data that the log has
+  bool saved_ = false;        // the state as it is now
+  bool stop_agreed_ = false;  // all ranks know that the run stops now
+  int64_t bad_shared_ = 0;    // damaged samples that all ranks know of
+  int64_t check_every_ = 0;   // steps; 0 for never
   Clock::time_point start_;
   double seconds_before_ = 0;  // in earlier processes
 };

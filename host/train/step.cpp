@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <unordered_set>
+
 #include "host/inference.h"
 #include "host/train/autocast.h"
 #include "registry/head.h"
@@ -35,10 +37,8 @@ void clip(const std::vector<torch::Tensor>& gradients, double limit) {
   at::_foreach_mul_(gradients, scale);
 }
 
-// The share of all valid labels that a part of a batch has, as a scalar.
-torch::Tensor share_of(const torch::Tensor& part, const torch::Tensor& all) {
-  return (part != kIgnoredLabel).sum() / (all != kIgnoredLabel).sum().clamp_min(1);
-}
+// How many labels count, as a scalar.
+torch::Tensor valid(const torch::Tensor& labels) { return (labels != kIgnoredLabel).sum(); }
 
 // What a head has seen of a batch, part by part.
 struct Seen {
@@ -78,6 +78,17 @@ TrainStep::TrainStep(Experiment& experiment, std::shared_ptr<Model> model, torch
   for (const auto& parameter : model_->parameters()) {
     if (parameter.requires_grad()) parameters_.push_back(parameter);
   }
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> TrainStep::learnable() const {
+  Named learnable;
+  std::unordered_set<const c10::TensorImpl*> seen;  // a tied parameter has several names
+  for (const auto& item : model_->named_parameters()) {
+    const auto& value = item.value();
+    if (!value.requires_grad() || !seen.insert(value.unsafeGetTensorImpl()).second) continue;
+    learnable.emplace_back(item.key(), value);
+  }
+  return learnable;
 }
 
 TrainStep::Objective TrainStep::objective(Head& head, std::vector<std::shared_ptr<Loss>> losses,
@@ -144,6 +155,23 @@ torch::Tensor TrainStep::total_loss(const Objective& objective, const HeadStep& 
   return total;
 }
 
+// The labels that count in the whole batch, of all ranks, as a scalar.
+torch::Tensor TrainStep::valid_of_all(const torch::Tensor& labels) {
+  auto count = valid(labels);
+  if (communicator_.size() > 1) communicator_.sum({count});
+  return count.clamp_min(1);
+}
+
+// One sum for all of them: each is small, and what costs is the call.
+void TrainStep::sum_over_ranks(Named& losses) {
+  if (communicator_.size() == 1) return;
+  std::vector<torch::Tensor> values;
+  for (const auto& loss : losses) values.push_back(loss.second.to(torch::kFloat32));
+  const auto sums = torch::stack(values);
+  communicator_.sum({sums});
+  for (size_t i = 0; i < losses.size(); ++i) losses[i].second = sums[static_cast<int64_t>(i)];
+}
+
 Named TrainStep::run(Batch batch, int64_t step) {
   // Dropout and the like depend on the seed and the step alone, so a resumed run draws the same.
   const auto draw = static_cast<uint64_t>(options_.seed) * 0x9E3779B97F4A7C15 +
@@ -155,8 +183,8 @@ Named TrainStep::run(Batch batch, int64_t step) {
   const auto& labels = batch.labels;
   for (auto& parameter : parameters_) parameter.mutable_grad().reset();
 
-  // A batch that does not fit into memory at once goes through in parts. Each counts by its share,
-  // so the gradient is that of the mean over the whole batch.
+  // A batch that does not fit into memory at once, or is shared with other ranks, goes through in
+  // parts. Each counts by its share, so the gradient is that of the mean over the whole batch.
   Named losses;
   std::vector<Seen> seen(objectives_.size());
   const auto image_parts = batch.images.chunk(options_.train.accumulate);
@@ -164,13 +192,14 @@ Named TrainStep::run(Batch batch, int64_t step) {
   const auto soft_parts = batch.soft_labels.defined()
                               ? batch.soft_labels.chunk(options_.train.accumulate)
                               : std::vector<torch::Tensor>(label_parts.size());
+  const bool whole = image_parts.size() == 1 && communicator_.size() == 1;
+  const auto all_valid = whole ? torch::Tensor() : valid_of_all(labels);
   for (size_t i = 0; i < image_parts.size(); ++i) {
     torch::Tensor total;
     {
       const Autocast autocast(options_.train.precision, device_);
       const auto outputs = model_->forward_all(image_parts[i]);
-      const auto share =
-          image_parts.size() > 1 ? share_of(label_parts[i], labels) : torch::Tensor();
+      const auto share = whole ? torch::Tensor() : valid(label_parts[i]) / all_valid;
       for (size_t h = 0; h < outputs.size(); ++h) {
         const auto& [embeddings, scores] = outputs[h];
         const auto loss =
@@ -182,8 +211,11 @@ Named TrainStep::run(Batch batch, int64_t step) {
       }
     }
     // Nothing learns by gradient where the backbone is frozen and the head has an update alone.
-    if (total.requires_grad()) (scaler_ ? scaler_->scale(total) : total).backward();
+    if (!total.requires_grad()) continue;
+    if (scaler_) total = scaler_->scale(total);
+    reducer_ ? reducer_->backward(total, /*last=*/i + 1 == image_parts.size()) : total.backward();
   }
+  sum_over_ranks(losses);
 
   if (apply_gradients(step)) {
     const torch::NoGradGuard no_grad;
@@ -216,6 +248,19 @@ bool TrainStep::apply_gradients(int64_t step) {
   const bool overflow = scaler_->found_inf().item<float>() != 0;
   scaler_->update();
   return !overflow;
+}
+
+Named TrainStep::shared() {
+  Named all;
+  for (const auto& item : model_->named_parameters()) all.emplace_back(item.key(), item.value());
+  for (size_t h = 0; h < objectives_.size(); ++h) {
+    for (const auto& item : objectives_[h].head->named_buffers()) {
+      all.emplace_back(objectives_[h].prefix + "head." + item.key(), item.value());
+    }
+  }
+  const auto state = this->state();
+  all.insert(all.end(), state.begin(), state.end());
+  return all;
 }
 
 Named TrainStep::state() {

@@ -9,6 +9,7 @@
 #include "host/data/loader.h"
 #include "host/experiment.h"
 #include "host/model.h"
+#include "host/parallel/ranks.h"
 #include "host/train/ema.h"
 #include "host/train/grad_scaler.h"
 #include "registry/batch_transform.h"
@@ -19,19 +20,30 @@
 namespace dnc {
 
 /// Everything that a step of training changes, and one step.
+///
+/// With several ranks each computes with its part of the batch, and all end with the same weights:
+/// losses and gradients are those of the whole batch, also where the parts differ in how many
+/// labels count.
 class TrainStep {
  public:
   TrainStep(Experiment& experiment, std::shared_ptr<Model> model, torch::Device device,
             Communicator& communicator);
 
-  /// Named losses of the step, scalars on the device, the total ("loss") first; their values are
-  /// not waited for. A step whose gradients overflow in float16 changes nothing but the loss scale
-  /// and what the forward pass itself keeps (batch statistics).
+  /// Named losses of the step, of all ranks, scalars on the device, the total ("loss") first; their
+  /// values are not waited for. A step whose gradients overflow in float16 changes nothing but the
+  /// loss scale and what the forward pass itself keeps (batch statistics).
   std::vector<std::pair<std::string, torch::Tensor>> run(Batch batch, int64_t step);
 
   /// Lets `look` see the batch of the next step as the network gets it: on the device, after the
   /// batch transforms.
   void look_at_next_batch(std::function<void(const Batch&)> look) { look_ = std::move(look); }
+
+  /// Parameters that learn, by name, in the order of the model.
+  std::vector<std::pair<std::string, torch::Tensor>> learnable() const;
+  /// What is the same on all ranks, by name: parameters, the state of heads, and of the optimizer.
+  std::vector<std::pair<std::string, torch::Tensor>> shared();
+  /// From now on gradients are summed over all ranks by `reducer`, which was made for learnable().
+  void reduce_by(std::unique_ptr<GradientReducer> reducer) { reducer_ = std::move(reducer); }
 
   /// The lr of a step: base lr times schedule times warm-up.
   double lr(int64_t step) const;
@@ -46,6 +58,8 @@ class TrainStep {
  private:
   double factor(int64_t step) const;
   Batch prepare(Batch batch, int64_t step);
+  torch::Tensor valid_of_all(const torch::Tensor& labels);
+  void sum_over_ranks(std::vector<std::pair<std::string, torch::Tensor>>& losses);
   bool apply_gradients(int64_t step);
   /// A head and the losses that it learns by: those of the model first, then of auxiliary heads.
   struct Objective {
@@ -74,6 +88,7 @@ class TrainStep {
   std::vector<Objective> objectives_;
   std::unique_ptr<Ema> ema_;
   std::unique_ptr<GradScaler> scaler_;
+  std::unique_ptr<GradientReducer> reducer_;
   std::vector<torch::Tensor> parameters_;
   int64_t steps_per_epoch_;
   int64_t classes_;

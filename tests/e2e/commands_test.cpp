@@ -32,7 +32,8 @@ TEST(Commands, EachHasAHelpWithAnExample) {
        {"train",    "test",     "compare", "predict",    "explain", "fit",
         "knn",      "browse",   "bench",   "config",     "check",   "verify-data",
         "list",     "describe", "schema",  "completion", "convert", "schedule",
-        "lr-range", "plugins",  "version", "export"}) {
+        "lr-range", "plugins",  "version", "export",     "report",  "logs",
+        "new"}) {
     const auto help = run_program({name, "--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_TRUE(has(help.output, "Example:\n  dnc-host " + name)) << help.output;
@@ -295,7 +296,7 @@ TEST(Commands, ListDescribeAndSchemaKnowTheComponents) {
   EXPECT_EQ(unknown.code, 1);
   EXPECT_TRUE(has(unknown.output, "did you mean 'ResNetCifar'?")) << unknown.output;
   const auto schema = nlohmann::json::parse(run_program({"schema"}).output);
-  EXPECT_TRUE(schema["$defs"].contains("head"));
+  EXPECT_TRUE(schema["definitions"].contains("head"));
   EXPECT_TRUE(schema["properties"].contains("optimizer"));
 }
 

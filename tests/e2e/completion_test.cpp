@@ -61,8 +61,9 @@ TEST_F(Completion, OffersCommands) {
 
 TEST_F(Completion, OffersTheOptionsOfTheCommand) {
   EXPECT_EQ(offered({"train", "--"}),
-            (Words{"--help", "--work-dir", "--seed", "--set", "--cfg-options"}));
-  EXPECT_EQ(offered({"predict", "run", "a.png", "--f"}), Words{"--format"});
+            (Words{"--help", "--work-dir", "--seed", "--set", "--cfg-options", "--rank-timeout",
+                   "--log-ranks", "--check-ranks"}));
+  EXPECT_EQ(offered({"predict", "run", "a.png", "--fo"}), Words{"--format"});
 }
 
 TEST_F(Completion, OffersConfigsAndFoldersWhereAConfigStands) {

@@ -8,6 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "host/export/onnx_run.h"
+#include "host/weights/pth.h"
+#include "host/weights/safetensors.h"
 #include "tests/e2e/program.h"
 #include "tests/temporary_folder.h"
 
@@ -94,11 +97,96 @@ TEST_F(Export, RunsInPython) {
   expect_answer(bytes_of(output), picture_ + " " + name + " ", score);
 }
 
+TEST_F(Export, OnnxFileSaysAndGivesWhatTheModelGives) {
+  const auto path = in_folder("model.onnx");
+  const auto finished = run_program({"export", run_, "--out", path});
+  EXPECT_EQ(finished.code, 0) << finished.output;
+  EXPECT_NE(finished.output.find("): images [N, 3, H, W], 4 classes; equal to the model\n"),
+            std::string::npos)
+      << finished.output;
+  const auto model = read_onnx(path, bytes_of(path));
+  const auto about = nlohmann::json::parse(model.metadata.at("dnc.json"));
+  const auto outputs = run_onnx(model, {pixels_.permute({2, 0, 1}).unsqueeze(0)});
+  const auto [name, score] = expected();
+  EXPECT_EQ(about["classes"][outputs.at(1).item<int64_t>()], name);
+  EXPECT_NEAR(outputs.at(2).item<double>(), score, 1e-5);
+}
+
+TEST_F(Export, SafetensorsFileHoldsTheWeightsAndWhatTheyAreFor) {
+  const auto path = in_folder("model.safetensors");
+  const auto finished = run_program({"export", run_, "--out", path});
+  EXPECT_EQ(finished.code, 0) << finished.output;
+  EXPECT_NE(finished.output.find(" tensors, 4 classes\n"), std::string::npos) << finished.output;
+  const auto file = read_safetensors(path);
+  const auto about = nlohmann::json::parse(file.metadata.at("dnc.json"));
+  EXPECT_EQ(about["classes"].size(), 4);
+  EXPECT_EQ(about["mean"].size(), 3);
+  EXPECT_NE(file.metadata.at("config.yaml").find("ResNetCifar"), std::string::npos);
+  const auto module = torch::jit::load(model_);
+  for (const auto& parameter : module.named_parameters()) {
+    ASSERT_TRUE(file.tensors.contains(parameter.name)) << parameter.name;
+    EXPECT_TRUE(torch::equal(file.tensors[parameter.name], parameter.value)) << parameter.name;
+  }
+}
+
+TEST_F(Export, WeightsForTorchExportHaveTheNamesOfTheExportedModule) {
+  const auto path = in_folder("weights.pth");
+  const auto finished = run_program({"export", run_, "--out", path});
+  EXPECT_EQ(finished.code, 0) << finished.output;
+  const auto weights = read_pth(path).tensors;
+  const auto module = torch::jit::load(model_);
+  size_t count = 0;
+  const auto expect_in_file = [&](const std::string& name, const torch::Tensor& tensor) {
+    ++count;
+    ASSERT_TRUE(weights.contains(name)) << name;
+    EXPECT_TRUE(torch::equal(weights[name], tensor)) << name;
+  };
+  for (const auto& parameter : module.named_parameters()) {
+    expect_in_file(parameter.name, parameter.value);
+  }
+  for (const auto& buffer : module.named_buffers()) expect_in_file(buffer.name, buffer.value);
+  EXPECT_EQ(weights.size(), count);
+  const auto named =
+      run_program({"export", run_, "--out", in_folder("weights.pt"), "--format", "pt2-weights"});
+  EXPECT_EQ(named.code, 0) << named.output;
+}
+
+TEST_F(Export, BecomesAProgramOfTorchExport) {
+  const char* given = std::getenv("DNC_PYTHON");
+  const std::string python = given ? given : "python3";
+  if (std::system((python + " -c 'import torch._export.converter' 2>/dev/null").c_str()) != 0) {
+    GTEST_SKIP() << python << " has no torch with torch.export; name one that has by DNC_PYTHON";
+  }
+  const auto weights = in_folder("weights.pth"), output = in_folder("output");
+  ASSERT_EQ(run_program({"export", run_, "--out", weights}).code, 0);
+  const auto command = python + " -W ignore " DNC_SOURCE_DIR "/examples/python_pt2.py '" + model_ +
+                       "' '" + weights + "' '" + in_folder("program.pt2") + "' > '" + output +
+                       "' 2>&1";
+  EXPECT_EQ(std::system(command.c_str()), 0) << bytes_of(output);
+  EXPECT_NE(bytes_of(output).find("equal to the model"), std::string::npos) << bytes_of(output);
+  EXPECT_TRUE(fs::exists(in_folder("program.pt2")));
+}
+
 TEST_F(Export, SaysWhatItCannotDo) {
-  const auto suffix = run_program({"export", run_, "--out", in_folder("model.onnx")});
-  EXPECT_EQ(suffix.code, 1);
-  EXPECT_EQ(suffix.output, "error: --out: '" + in_folder("model.onnx") +
-                               "' must end with .pt, as TorchScript files do\n");
+  const auto said = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"export", run_};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto finished = run_program(words);
+    EXPECT_EQ(finished.code, 1);
+    return finished.output;
+  };
+  const auto out = [&](const std::string& name) { return in_folder(name); };
+  EXPECT_EQ(said({"--out", out("model.bin")}),
+            "error: --out: '" + out("model.bin") +
+                "' must end with .pt, .onnx, .safetensors or .pth, which says what is written\n");
+  EXPECT_EQ(said({"--out", out("model.pt"), "--format", "onx"}),
+            "error: --format: 'onx' is not known; did you mean 'onnx'? (known: torchscript, onnx, "
+            "safetensors, pt2-weights)\n");
+  EXPECT_EQ(said({"--out", out("model.pt"), "--format", "onnx"}),
+            "error: --out: '" + out("model.pt") + "' must end with .onnx, as files of onnx do\n");
+  fs::create_directory(out("folder.onnx"));
+  EXPECT_EQ(said({"--out", out("folder.onnx")}),
+            "error: --out: '" + out("folder.onnx") + "' is a folder; give the name of a file\n");
   const auto folder = run_program({"export", run_, "--out", in_folder("no/model.pt")});
   EXPECT_EQ(folder.code, 1);
   EXPECT_NE(folder.output.find("No such file or directory"), std::string::npos) << folder.output;

@@ -27,6 +27,7 @@ class Running {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
+  pid_t pid() const { return pid_; }
   void signal(int number) const;
   bool is_over();
   /// Waits for the end.

@@ -63,6 +63,25 @@ TEST(Resume, ARunKilledAtAnyMomentEndsBitEqualToOneThatWasNot) {
   }
 }
 
+TEST(Resume, ARunThatIsAnchoredToImagesGoesOnExactly) {
+  const TemporaryFolder folder;
+  const auto config = write_small_config(folder.path(), "small.yaml", kHead,
+                                         std::string(kEverything) + "  anchor_epochs: 2\n");
+  const auto whole = tensors_of(train(folder, "whole", config));
+  EXPECT_NE(tensors_of(train(folder, "free", config, {"--set", "train.anchor_epochs=0"})), whole);
+  for (const char* seen : {"step_00000015", "step_00000020", "step_00000025"}) {
+    const auto run = folder / (std::string("killed_") + seen);
+    {
+      Running running({"train", config.string(), "-o", run.string()}, folder / "output");
+      ASSERT_TRUE(wait_for(run / "checkpoints" / seen, running));
+      running.signal(SIGKILL);
+      running.finish();
+    }
+    train(folder, run.filename(), config);
+    EXPECT_EQ(tensors_of(run), whole) << seen;
+  }
+}
+
 TEST(Resume, MixedBatchesAreDrawnAgainAndLambGoesOn) {
   const TemporaryFolder folder;
   const auto config = write_small_config(folder.path());

@@ -1,4 +1,5 @@
-"""Modules of TorchScript for the tests of the backbone, and what they give.
+"""Modules of TorchScript for the tests of the backbone, the decode head and the head, and what
+the first give.
 
 Writes torch_script/*.pt and torch_script.txt. As in backbones.py the weights that are compared come
 from golden.values() by name.
@@ -95,6 +96,67 @@ class Fixed(Small):
         return self.maps(x.view(-1, 3, 32, 32))[1]
 
 
+class Decode(nn.Module):
+    """A decode head of one map, for images."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(10, 5)
+
+    def forward(self, x):
+        return self.fc(x.mean([2, 3]))
+
+
+class DecodePixels(nn.Module):
+    """A decode head of two maps, 6 and 10 channels, for pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.fine = nn.Conv2d(6, 5, 1)
+        self.coarse = nn.Conv2d(10, 5, 1)
+
+    def forward(self, maps: List[torch.Tensor]):
+        a, b = self.fine(maps[0]), self.coarse(maps[1])
+        return a + functional.interpolate(b, a.shape[2:], mode="nearest")
+
+
+class Scores(nn.Module):
+    """A head of 5 channels and 3 classes that learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(3, 5))
+
+    def forward(self, x):
+        return x.movedim(1, -1).matmul(self.weight.t()).movedim(-1, 1)
+
+
+class Means(nn.Module):
+    """Nearest class means: nothing learns by gradient, update() moves them."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("means", torch.zeros(3, 5))
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        return -torch.cdist(x, self.means)
+
+    @torch.jit.export
+    def update(self, embeddings, labels):
+        for label in range(3):
+            own = embeddings[labels == label]
+            if own.size(0) > 0:
+                self.means[label] = own.mean(0)
+        self.updates = self.updates + 1
+
+
+class WrongUpdate(Means):
+    @torch.jit.export
+    def update(self, embeddings):
+        self.updates = self.updates + embeddings.size(0)
+
+
 def save(module, name, replaced=(b"", b"")):
     """Without the records that say in which folders the source code lay."""
     buffer = io.BytesIO()
@@ -112,7 +174,7 @@ def save(module, name, replaced=(b"", b"")):
 def main():
     FOLDER.mkdir(exist_ok=True)
     for kind in (Small, InTuple, InList, InDict, Pooled, Dropping, Counting, Number, Mixed, Flat,
-                 Fixed):
+                 Fixed, Decode, DecodePixels, Scores, Means, WrongUpdate):
         save(torch.jit.script(kind()), f"{kind.__name__.lower()}.pt")
     save(torch.jit.trace(Small().train(), torch.rand(2, 3, 32, 32)), "traced.pt")
     save(torch.jit.freeze(torch.jit.script(Small().eval())), "frozen.pt")

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "host/data/image_decoder.h"
 #include "registry/config.h"
 #include "registry/error.h"
+#include "registry/head.h"
 #include "tests/temporary_folder.h"
 
 namespace dnc {
@@ -338,6 +340,49 @@ TEST_F(ExperimentTest, RefusesSplitsWithDifferentClasses) {
   EXPECT_EQ(test_with("[dog, cat]"),
             "c.yaml:10:14: 'data.test.dataset' calls class 0 'dog', but for the model it is 'cat'; "
             "all splits need the same classes in the same order");
+}
+
+TEST_F(ExperimentTest, NamedClassesMapEveryDataSet) {
+  auto built = experiment({"data.classes=[dog, cat]", "data.test.dataset.names=[cow, cat, dog]"});
+  EXPECT_EQ(built.classes().names, (std::vector<std::string>{"dog", "cat"}));
+  EXPECT_EQ(built.split("train").dataset->load(0).label, 1);
+  EXPECT_EQ(built.split("test").dataset->load(0).label, kIgnoredLabel) << "cow";
+  EXPECT_EQ(built.split("test").dataset->load(2).label, 0);
+  EXPECT_EQ(built.split("test").dataset->classes().size(), 2);
+  EXPECT_EQ(
+      late_refusal({"data.classes=[dog, cot]"}, [](Experiment& late) { late.split("train"); }),
+      "--set data.classes=[dog, cot]: 'data.classes' names 'cot', but the training data has no "
+      "such class; did you mean 'cat'? (known: cat, dog)");
+  EXPECT_EQ(refusal({"data.classes=[dog, dog]"}),
+            "--set data.classes=[dog, dog]: 'data.classes' names 'dog' twice");
+}
+
+TEST_F(ExperimentTest, AddedClassesAreFiles) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "list.txt") << "a.png\nb.png\n";
+  const auto list = (folder / "list.txt").string();
+  const auto added = "data.added_classes=[{name: cow, images: " + list + "}]";
+  auto built = experiment({"data.classes=[cat, dog, cow]", added});
+  EXPECT_EQ(built.classes().size(), 3);
+  EXPECT_EQ(built.split("train").dataset->size(), 12);
+  EXPECT_EQ(built.split("train").dataset->label(11), 2);
+  EXPECT_EQ(built.split("test").dataset->size(), 5) << "there are no test images";
+  EXPECT_EQ(refusal({"data.classes=[cat, dog]", added}),
+            "--set " + added +
+                ": 'data.added_classes.0.name' is 'cow', which is not in data.classes; name it "
+                "there too; did you mean 'cat'? (known: cat, dog)");
+  EXPECT_THAT(refusal({"data.added_classes=[{name: cow}]"}),
+              HasSubstr("'data.added_classes.0.images' is missing"));
+  EXPECT_THROW(experiment({"data.classes=[cat, dog, cow]",
+                           "data.added_classes=[{name: cow, images: /nowhere}]"})
+                   .split("train"),
+               DataError);
+}
+
+TEST_F(ExperimentTest, AnchoringNeedsAHeadWithPrototypes) {
+  EXPECT_EQ(late_refusal({"train.anchor_epochs=2"}, [](Experiment& built) { built.build_model(); }),
+            "--set train.anchor_epochs=2: 'train.anchor_epochs' is 2, but the head, Scores, has no "
+            "prototypes; set it to 0, or name a head that has them");
 }
 
 TEST_F(ExperimentTest, ClassesComeFromTheTrainingDataOrFromACheckpoint) {

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "registry/communicator.h"
 #include "registry/fields.h"
 
 namespace dnc {
@@ -16,15 +17,16 @@ namespace dnc {
 struct NormOptions {
   enum class Type {
     kBatch,
-    // As kBatch for now, in several processes too: each takes the statistics of its own samples.
-    // Where those are few, kGroup does not depend on them.
-    kSyncBatch,
+    kSyncBatch,  // over the samples of all processes, see sync_batch_norm.h
     kGroup,
   };
   Type type = Type::kBatch;
   int64_t groups = 32;  // of a group norm; they divide the channels
   bool requires_grad = true;
+  Communicator* ranks = nullptr;  // no option: Context::ranks, for kSyncBatch
   void fields(Fields& f);
+  /// Whether a norm in training waits for other processes.
+  bool over_ranks() const { return type == Type::kSyncBatch && ranks && ranks->size() > 1; }
 };
 
 /// The norm that the options name, with a weight and a bias for each channel: [N, C, H, W] to the
@@ -43,6 +45,7 @@ class Norm {
  private:
   torch::nn::BatchNorm2d batch_{nullptr};  // one of the two
   torch::nn::GroupNorm group_{nullptr};
+  Communicator* ranks_ = nullptr;  // over which the statistics are taken
 };
 
 }  // namespace dnc

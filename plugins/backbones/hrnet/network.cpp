@@ -119,7 +119,9 @@ void Hrnet::Options::fields(Fields& f) {
   checkpoint_field(f, checkpoint_blocks);
 }
 
-Hrnet::Hrnet(const Options& options) : out_stages_(options.out_stages), norm_(options.norm) {
+Hrnet::Hrnet(const Options& options, const Context& context)
+    : out_stages_(options.out_stages), norm_(options.norm) {
+  norm_.ranks = context.ranks;
   check_out_stages(options.out_stages);
   const bool small = options.size == Size::kW18Small;
   static constexpr int64_t kWidths[] = {18, 18, 32, 40, 48};

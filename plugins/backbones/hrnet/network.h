@@ -6,6 +6,7 @@
 
 #include "plugins/backbones/common/residual_block.h"
 #include "registry/backbone.h"
+#include "registry/context.h"
 #include "registry/fields.h"
 
 namespace dnc {
@@ -68,7 +69,7 @@ class Hrnet final : public Backbone {
   };
 
   /// Throws OptionError for branches out of order.
-  explicit Hrnet(const Options& options);
+  explicit Hrnet(const Options& options, const Context& context = {});
 
   Features forward(const torch::Tensor& images) override;
   std::vector<FeatureShape> shapes() const override;

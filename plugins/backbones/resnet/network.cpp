@@ -68,11 +68,12 @@ BlockOptions block_of(const ResNet::Options& options) {
   return block;
 }
 
-ResidualLayout layout_of(const ResNet::Options& options) {
+ResidualLayout layout_of(const ResNet::Options& options, const Context& context) {
   ResidualLayout layout;
   layout.blocks = blocks_of(options.depth);
   layout.stem = stem_of(options);
   layout.block = block_of(options);
+  layout.block.norm.ranks = context.ranks;
   layout.strides = options.strides;
   layout.dilations = options.dilations;
   layout.contract_dilation = options.contract_dilation;
@@ -151,8 +152,8 @@ void ResNet::Options::fields(Fields& f) {
   checkpoint_field(f, checkpoint_blocks);
 }
 
-ResNet::ResNet(const Options& options)
-    : ResidualNetwork(layout_of(options)),
+ResNet::ResNet(const Options& options, const Context& context)
+    : ResidualNetwork(layout_of(options, context)),
       frozen_stages_(options.frozen_stages),
       norm_eval_(options.norm_eval) {
   freeze_parts();

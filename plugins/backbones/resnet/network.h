@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "plugins/backbones/common/residual_network.h"
+#include "registry/context.h"
 #include "registry/fields.h"
 
 namespace dnc {
@@ -56,7 +57,7 @@ class ResNet : public ResidualNetwork {
 
   /// Throws OptionError for a depth that there is not, for stages out of order, and for options
   /// that do not go together.
-  explicit ResNet(const Options& options);
+  explicit ResNet(const Options& options, const Context& context = {});
 
   /// What is frozen stays in evaluation mode.
   void train(bool on = true) override;
@@ -75,7 +76,8 @@ class ResNetCifarStem final : public ResNet {
   struct Options : ResNet::Options {
     Options() { stem = Stem::kCifar; }
   };
-  explicit ResNetCifarStem(const Options& options) : ResNet(options) {}
+  explicit ResNetCifarStem(const Options& options, const Context& context = {})
+      : ResNet(options, context) {}
 };
 
 /// ResNet-C: with the deep stem as its default.
@@ -84,7 +86,8 @@ class ResNetV1c final : public ResNet {
   struct Options : ResNet::Options {
     Options() { deep_stem = true; }
   };
-  explicit ResNetV1c(const Options& options) : ResNet(options) {}
+  explicit ResNetV1c(const Options& options, const Context& context = {})
+      : ResNet(options, context) {}
 };
 
 /// ResNet-D: with the deep stem and the average pooling of the shortcuts as its defaults.
@@ -93,7 +96,8 @@ class ResNetV1d final : public ResNet {
   struct Options : ResNet::Options {
     Options() { deep_stem = avg_down = true; }
   };
-  explicit ResNetV1d(const Options& options) : ResNet(options) {}
+  explicit ResNetV1d(const Options& options, const Context& context = {})
+      : ResNet(options, context) {}
 };
 
 /// With 32 groups of 4 channels as its default.
@@ -105,7 +109,8 @@ class ResNeXt final : public ResNet {
       base_width = 4;
     }
   };
-  explicit ResNeXt(const Options& options) : ResNet(options) {}
+  explicit ResNeXt(const Options& options, const Context& context = {})
+      : ResNet(options, context) {}
 };
 
 }  // namespace dnc

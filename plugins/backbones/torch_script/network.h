@@ -1,10 +1,8 @@
 #pragma once
 
-#include <torch/csrc/jit/api/module.h>
-
-#include <string>
 #include <vector>
 
+#include "formats/torch_script.h"
 #include "registry/backbone.h"
 #include "registry/fields.h"
 
@@ -14,12 +12,8 @@ namespace dnc {
 /// it returns, or to each tensor of a tuple, list or dict, in that order. Each is [N, C, H', W'],
 /// or [N, C], which becomes a map of one pixel.
 ///
-/// Parameters and buffers are shared with the module and have its names, so they train, move to a
-/// device and are saved like any other's. Other state, such as a number that it counts up, is not
-/// saved. train() and eval() reach a scripted module; a trace stays in the mode in which it was
-/// recorded, and has the sizes and the device as constants that its code asked for.
-///
-/// A file of TorchScript is a program: take it from where you would take a program.
+/// formats/torch_script.h says what it shares with the module and what a trace is. A file of
+/// TorchScript is a program: take it from where you would take a program.
 class TorchScript final : public Backbone {
  public:
   struct Options {
@@ -42,18 +36,9 @@ class TorchScript final : public Backbone {
   void train(bool on = true) override;
 
  private:
-  struct Buffer {
-    torch::jit::Module owner;
-    std::string name;
-    torch::Tensor tensor;
-  };
-  void share(torch::nn::Module& holder, const torch::jit::Module& module);
-  void keep_buffers();
   void measure(const Options& options);
 
-  bool frozen_;
-  torch::jit::Module module_;
-  std::vector<Buffer> buffers_;
+  ScriptModule module_;
   std::vector<FeatureShape> shapes_;
 };
 

@@ -1,6 +1,7 @@
 #include "registry/plugin.h"
 
 #include "plugins/datasets/wrappers/class_balanced.h"
+#include "plugins/datasets/wrappers/class_groups.h"
 #include "plugins/datasets/wrappers/concat.h"
 #include "plugins/datasets/wrappers/repeat.h"
 #include "plugins/datasets/wrappers/subset.h"
@@ -15,4 +16,6 @@ DNC_PLUGIN(registrar) {
   registrar.dataset<dnc::ClassBalanced>("ClassBalanced",
                                         "A data set in which samples of rare classes are repeated.",
                                         {"ClassBalancedDataset"});
+  registrar.dataset<dnc::ClassGroups>("ClassGroups",
+                                      "A data set under coarser labels: groups of its classes.");
 }

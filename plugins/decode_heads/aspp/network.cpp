@@ -25,8 +25,7 @@ AtrousPyramidHead::AtrousPyramidHead(const Options& options, const Context& cont
     : PixelHead(options, context) {
   auto& image_pool = *register_module("image_pool", std::make_shared<torch::nn::Module>());
   image_pool_ = image_pool.register_module(
-      "1", std::make_shared<ConvModule>(ConvShape{in_channels_of_one(), options.channels},
-                                        options.norm));
+      "1", std::make_shared<ConvModule>(ConvShape{in_channels_of_one(), options.channels}, norm()));
   auto& modules = *register_module("aspp_modules", std::make_shared<torch::nn::Module>());
   const auto add = [&](auto module) {
     modules.register_module(std::to_string(branches_.size()), module);
@@ -36,9 +35,9 @@ AtrousPyramidHead::AtrousPyramidHead(const Options& options, const Context& cont
     const int64_t kernel = dilation == 1 ? 1 : 3;
     const ConvShape shape{in_channels_of_one(), options.channels, kernel, dilation};
     if (convolutions == Convolutions::kDepthwiseSeparable && kernel > 1) {
-      add(std::make_shared<DepthwiseSeparableConvModule>(shape, options.norm));
+      add(std::make_shared<DepthwiseSeparableConvModule>(shape, norm()));
     } else {
-      add(std::make_shared<ConvModule>(shape, options.norm));
+      add(std::make_shared<ConvModule>(shape, norm()));
     }
   }
 }
@@ -69,11 +68,11 @@ Aspp::Aspp(const Options& options, const Context& context)
       project_dropout_(options.project_dropout) {
   ConvShape shape{pyramid_channels(), options.channels};
   if (options.layout == Layout::kTorchvision) {
-    project_ = register_module("project", std::make_shared<ConvModule>(shape, options.norm));
+    project_ = register_module("project", std::make_shared<ConvModule>(shape, norm()));
     shape.in_channels = options.channels;
   }
   shape.kernel = 3;
-  bottleneck_ = register_module("bottleneck", std::make_shared<ConvModule>(shape, options.norm));
+  bottleneck_ = register_module("bottleneck", std::make_shared<ConvModule>(shape, norm()));
   init_convolutions(*this);
 }
 
@@ -99,7 +98,7 @@ void DepthwiseSeparableAspp::Options::fields(Fields& f) {
 
 DepthwiseSeparableAspp::DepthwiseSeparableAspp(const Options& options, const Context& context)
     : AtrousPyramidHead(options, context, Convolutions::kDepthwiseSeparable) {
-  const auto& norm = options.norm;
+  const auto& norm = this->norm();
   bottleneck_ = register_module(
       "bottleneck",
       std::make_shared<ConvModule>(ConvShape{pyramid_channels(), options.channels, 3}, norm));

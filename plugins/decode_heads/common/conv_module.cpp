@@ -8,7 +8,7 @@
 namespace dnc {
 
 ConvModule::ConvModule(const ConvShape& shape, const NormOptions& norm)
-    : needs_several_values_(norm.type != NormOptions::Type::kGroup),
+    : needs_several_values_(norm.type != NormOptions::Type::kGroup && !norm.over_ranks()),
       conv_(register_module("conv", convolution(shape.in_channels, shape.out_channels, shape.kernel,
                                                 /*stride=*/1, shape.dilation, shape.groups))),
       norm_(*this, norm.type == NormOptions::Type::kGroup ? "gn" : "bn", norm, shape.out_channels) {

@@ -53,6 +53,7 @@ PixelHead::PixelHead(const OneMapHeadOptions& options, const Context& context)
 
 PixelHead::PixelHead(const PixelHeadOptions& options, const Context& context, Takes takes)
     : options_(options) {
+  options_.norm.ranks = context.ranks;
   if (context.task != Task::kPixels) {
     throw OptionError("type",
                       "is for pixels, but the data has one label an image; there "
@@ -62,8 +63,7 @@ PixelHead::PixelHead(const PixelHeadOptions& options, const Context& context, Ta
   for (const auto index : index_) in_channels_.push_back(context.features[index].channels);
   if (options.projection.layers > 0) {
     projection_ = register_module(
-        "projection",
-        std::make_shared<Projection>(options.channels, options.projection, options.norm));
+        "projection", std::make_shared<Projection>(options.channels, options.projection, norm()));
   } else if (options.projection.channels > 0) {
     throw OptionError("projection.channels",
                       "has no use with projection.layers: 0; the channels of the embeddings are "

@@ -30,14 +30,14 @@ Fcn::Fcn(const Options& options, const Context& context) : PixelHead(options, co
   }
   auto& convs = *register_module("convs", std::make_shared<torch::nn::Module>());
   for (int64_t i = 0; i < options.num_convs; ++i) {
-    convs_.push_back(convs.register_module(std::to_string(i),
-                                           std::make_shared<ConvModule>(shape, options.norm)));
+    convs_.push_back(
+        convs.register_module(std::to_string(i), std::make_shared<ConvModule>(shape, norm())));
     shape.in_channels = options.channels;
   }
   if (options.concat_input) {
     const ConvShape both{in_channels_of_one() + options.channels, options.channels,
                          options.kernel_size};
-    conv_cat_ = register_module("conv_cat", std::make_shared<ConvModule>(both, options.norm));
+    conv_cat_ = register_module("conv_cat", std::make_shared<ConvModule>(both, norm()));
   }
   init_convolutions(*this);
 }

@@ -14,11 +14,11 @@ void Psp::Options::fields(Fields& f) {
 Psp::Psp(const Options& options, const Context& context)
     : PixelHead(options, context),
       pooling_(register_module(
-          "psp_modules", std::make_shared<PyramidPooling>(in_channels_of_one(), options.channels,
-                                                          options.pool_scales, options.norm,
-                                                          options.align_corners))) {
+          "psp_modules",
+          std::make_shared<PyramidPooling>(in_channels_of_one(), options.channels,
+                                           options.pool_scales, norm(), options.align_corners))) {
   const ConvShape shape{pooling_->out_channels(), options.channels, 3};
-  bottleneck_ = register_module("bottleneck", std::make_shared<ConvModule>(shape, options.norm));
+  bottleneck_ = register_module("bottleneck", std::make_shared<ConvModule>(shape, norm()));
   init_convolutions(*this);
 }
 

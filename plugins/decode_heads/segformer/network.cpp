@@ -23,10 +23,10 @@ Segformer::Segformer(const Options& options, const Context& context)
   for (const auto channels : in_channels()) {
     const ConvShape shape{channels, options.channels};
     convs_.push_back(convs.register_module(std::to_string(convs_.size()),
-                                           std::make_shared<ConvModule>(shape, options.norm)));
+                                           std::make_shared<ConvModule>(shape, norm())));
   }
   const ConvShape all{std::ssize(convs_) * options.channels, options.channels};
-  fusion_conv_ = register_module("fusion_conv", std::make_shared<ConvModule>(all, options.norm));
+  fusion_conv_ = register_module("fusion_conv", std::make_shared<ConvModule>(all, norm()));
   init_convolutions(*this);
 }
 

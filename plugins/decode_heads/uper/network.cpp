@@ -17,7 +17,7 @@ void UPer::Options::fields(Fields& f) {
 
 UPer::UPer(const Options& options, const Context& context)
     : PixelHead(options, context, Takes::kSeveralMaps) {
-  const auto& norm = options.norm;
+  const auto& norm = this->norm();
   const int64_t channels = options.channels;
   pooling_ = register_module("psp_modules", std::make_shared<PyramidPooling>(
                                                 in_channels().back(), channels, options.pool_scales,

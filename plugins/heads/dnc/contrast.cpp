@@ -2,7 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "plugins/heads/dnc/blocks.h"
+#include "ops/blocks.h"
 
 namespace dnc {
 namespace {

@@ -6,11 +6,12 @@
 
 #include <limits>
 
+#include "ops/nearest.h"
+#include "ops/segments.h"
+#include "ops/sinkhorn.h"
+#include "ops/unit_rows.h"
 #include "plugins/heads/dnc/contrast.h"
-#include "plugins/heads/dnc/nearest.h"
 #include "plugins/heads/dnc/sampling.h"
-#include "plugins/heads/dnc/sinkhorn.h"
-#include "plugins/heads/dnc/unit_rows.h"
 #include "registry/error.h"
 
 namespace dnc {
@@ -307,14 +308,8 @@ void DncHead::start_from(const Batch& batch) {
 
 void DncHead::move(const Batch& batch, const torch::Tensor& index) {
   auto table = prototypes_.flatten(0, 1);
-  const Groups given(batch.classes() * options_.sub_centroids + index, table.size(0));
-  const auto samples = given.sum(batch.counts().to(table.scalar_type())).unsqueeze(1);
-  const auto old = given.read(table);
-  auto moved = given.sum(batch.points).div_(samples.clamp_min(1));
-  moved.mul_(1 - options_.momentum).add_(old, options_.momentum);
-  const auto length = at::linalg_vector_norm(moved, 2, 1, /*keepdim=*/true);
-  const auto moves = samples.gt(0).logical_and(length.gt(0));  // opposites can cancel out
-  given.write(table, at::where(moves, moved.div_(length), old));
+  momentum_update(table, batch.points, batch.classes() * options_.sub_centroids + index,
+                  batch.counts(), options_.momentum);
 }
 
 void DncHead::count(const Batch& batch, const torch::Tensor& index) {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "plugins/heads/dnc/groups.h"
+#include "ops/groups.h"
 #include "plugins/heads/dnc/sample_memory.h"
 #include "registry/context.h"
 #include "registry/fields.h"

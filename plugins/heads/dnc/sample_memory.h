@@ -3,7 +3,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
-#include "plugins/heads/dnc/groups.h"
+#include "ops/groups.h"
 
 namespace dnc {
 

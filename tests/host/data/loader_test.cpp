@@ -300,6 +300,31 @@ TEST(LoaderTest, RankWithoutAShareOfTheLastBatchGetsAnEmptyOne) {
   EXPECT_THAT(sizes, ::testing::UnorderedElementsAre(0, 0, 1, 1));
 }
 
+TEST(LoaderTest, EqualPartsOfAShortBatchEndWithSamplesThatCountNowhere) {
+  const auto data = fake(17);
+  Loader alone(data, {}, shuffled(12, 0));
+  const auto last = epoch(alone, 1).at(1);
+  ASSERT_EQ(last.size(), 5);
+  std::vector<torch::Tensor> labels;
+  std::vector<int64_t> indices;
+  for (int64_t rank = 0; rank < 4; ++rank) {
+    auto with = shuffled(12, 1);
+    with.rank = rank;
+    with.ranks = 4;
+    with.equal_parts = true;
+    Loader loader(data, {}, with);
+    const auto batches = epoch(loader, 1);
+    EXPECT_EQ(batches.at(0).size(), 3);
+    EXPECT_EQ(batches.at(1).size(), 2);
+    labels.push_back(batches[1].labels);
+    indices.insert(indices.end(), batches[1].indices.begin(), batches[1].indices.end());
+  }
+  const auto all = torch::cat(labels);
+  EXPECT_TRUE(torch::equal(all.narrow(0, 0, 5), last.labels));
+  EXPECT_TRUE(all.narrow(0, 5, 3).eq(kIgnoredLabel).all().item<bool>());
+  EXPECT_EQ(std::vector(indices.begin(), indices.begin() + 5), last.indices);
+}
+
 TEST(LoaderTest, StartInTheMiddleEqualsSkipping) {
   const auto data = fake(50);
   const std::vector<std::shared_ptr<const Transform>> transforms{std::make_shared<Stamp>()};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "tests/frozen_testing.h"
 #include "tests/host/explain/prototype_head.h"
@@ -65,6 +66,81 @@ TEST(NearestSearch, OfAClassWithFewSamplesTheRestIsEmpty) {
               torch::full({1}, 5, torch::kLong), torch::rand({1, 2})});
   const auto found = search.result();
   EXPECT_TRUE(torch::equal(found.samples[0], torch::tensor({{5, -1}, {5, -1}}, torch::kLong)));
+}
+
+TEST(NearestSearch, OfSeveralPointsOfASampleTheNearestCounts) {
+  const auto prototypes = unit_points({2, 3, 4});
+  NearestSearch::Points all;
+  all.values = unit_points({60, 4});
+  all.labels = torch::randint(0, 2, {60}, torch::kLong);
+  all.samples = torch::arange(10).repeat_interleave(6);
+  all.places = torch::rand({60, 2});
+  all.several = true;
+  NearestSearch search(prototypes, 4);
+  for (int64_t first = 0; first < 60; first += 30) {
+    const auto part = [&](const torch::Tensor& whole) { return whole.narrow(0, first, 30); };
+    search.add({part(all.values), part(all.labels), part(all.samples), part(all.places), true});
+  }
+  const auto found = search.result();
+  for (int64_t c = 0; c < 2; ++c) {
+    for (int64_t k = 0; k < 3; ++k) {
+      std::set<int64_t> seen;
+      std::vector<std::pair<double, int64_t>> expected;
+      for (const auto& each : by_hand(all, prototypes[c][k], c)) {
+        if (seen.insert(each.second).second) expected.push_back(each);
+      }
+      for (int64_t m = 0; m < 4; ++m) {
+        const auto [similarity, sample] = expected.at(static_cast<size_t>(m));
+        EXPECT_EQ(found.samples[c][k][m].item<int64_t>(), sample);
+        EXPECT_NEAR(found.similarities[c][k][m].item<double>(), -similarity, 1e-6);
+        const auto row =
+            all.values.matmul(found.points[c][k][m]).argmax().item<int64_t>();  // which point it is
+        EXPECT_EQ(all.samples[row].item<int64_t>(), sample);
+        EXPECT_TRUE(torch::equal(all.places[row], found.places[c][k][m]));
+      }
+    }
+  }
+}
+
+// Two ranks, of which the other has found what it is given.
+class TwoRanks final : public Communicator {
+ public:
+  explicit TwoRanks(NearestSamples other)
+      : others_{other.samples, other.similarities, other.places, other.points} {}
+  int64_t rank() const override { return 0; }
+  int64_t size() const override { return 2; }
+  void sum(const std::vector<torch::Tensor>&) override {}
+  torch::Tensor gather(const torch::Tensor& tensor) override {
+    return torch::cat({tensor, others_.at(calls_++)});
+  }
+
+ private:
+  std::vector<torch::Tensor> others_;
+  size_t calls_ = 0;
+};
+
+TEST(NearestSearch, WhatTwoRanksFindIsWhatOneFinds) {
+  const auto prototypes = unit_points({3, 2, 5});
+  NearestSearch::Points all;
+  all.values = unit_points({40, 5});
+  all.values[31].copy_(all.values[2]);  // equally near
+  all.labels = torch::arange(40) % 2;   // nothing of class 2
+  all.labels[31] = 0;
+  all.samples = torch::arange(40);
+  all.places = torch::rand({40, 2});
+  const auto of = [&](const torch::Tensor& rows) {
+    NearestSearch search(prototypes, 3);
+    const auto part = [&](const torch::Tensor& whole) { return whole.index_select(0, rows); };
+    search.add({part(all.values), part(all.labels), part(all.samples), part(all.places)});
+    return search.result();
+  };
+  const auto whole = of(torch::arange(40));
+  TwoRanks ranks(of(torch::arange(0, 20)));
+  const auto found = gather_nearest(of(torch::arange(20, 40)), torch::kCPU, ranks);
+  EXPECT_TRUE(torch::equal(found.samples, whole.samples));
+  EXPECT_TRUE(torch::allclose(found.similarities, whole.similarities, 0, 1e-6));
+  EXPECT_TRUE(torch::equal(found.places, whole.places));
+  EXPECT_TRUE(torch::equal(found.points, whole.points));
 }
 
 TEST(NearestSamples, OfImagesAreFoundInOnePass) {

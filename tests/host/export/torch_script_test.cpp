@@ -9,46 +9,14 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "host/program.h"
-#include "registry/config.h"
 #include "registry/error.h"
+#include "tests/host/export/exported_model.h"
 #include "tests/temporary_folder.h"
 
 namespace dnc {
 namespace {
 
 using testing::HasSubstr;
-
-// Models that a config assembles from the plugins, with the weights that a seed gives.
-struct Exported {
-  explicit Exported(const std::string& model, const std::string& data = "") {
-    torch::manual_seed(1);
-    const auto config = "{device: cpu, model: {preprocess: {mean: [10, 20, 30], std: [2, 4, 8]}, " +
-                        model + "}, data: {train: {dataset: {type: Synthetic, length: 4" + data +
-                        "}}}, train: {steps: 1}}";
-    experiment = std::make_unique<Experiment>(program.registry(), program.images(),
-                                              parse_config(config, "test"));
-    experiment->split("train");
-    network = experiment->build_model();
-    info = {experiment->classes(), experiment->task(), {{10, 20, 30}, {2, 4, 8}}, {64, 64}, "a: 1"};
-  }
-
-  Program program;
-  std::unique_ptr<Experiment> experiment;
-  std::shared_ptr<Model> network;
-  ExportInfo info;
-};
-
-double difference(const torch::Tensor& a, const torch::Tensor& b) {
-  EXPECT_EQ(a.sizes(), b.sizes());
-  return (a - b).abs().amax().item<double>() / std::max(1e-6, b.abs().amax().item<double>());
-}
-
-torch::Tensor bytes(int64_t count, int64_t height, int64_t width) {
-  return torch::randint(0, 256, {count, 3, height, width}, torch::kUInt8);
-}
-
-const char* const kImages = "decode_head: GlobalAveragePooling, head: ";
 
 struct Family {
   std::string backbone;
@@ -59,7 +27,7 @@ class ExportedBackbone : public testing::TestWithParam<Family> {};
 
 TEST_P(ExportedBackbone, GivesTheModelsScores) {
   const torch::NoGradGuard no_grad;
-  Exported one("backbone: " + GetParam().backbone + ", " + kImages +
+  Exported one("backbone: " + GetParam().backbone + ", " + kImageHead +
                "{type: DNC, sub_centroids: 3}");
   const auto [module, fixed_by] = to_torch_script(*one.network, one.info);
   EXPECT_EQ(fixed_by, GetParam().any_size ? "" : "model.backbone");
@@ -88,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(Families, ExportedBackbone,
 
 TEST(TorchScriptExport, HasNamesParametersAndAnswersOfItsOwn) {
   const torch::NoGradGuard no_grad;
-  Exported one(std::string("backbone: {type: ResNetCifar, depth: 8}, ") + kImages + "DNC");
+  Exported one(std::string("backbone: {type: ResNetCifar, depth: 8}, ") + kImageHead + "DNC");
   const auto module = to_torch_script(*one.network, one.info).module;
   EXPECT_EQ(module.attr("class_names").toListRef().size(), one.info.classes.names.size());
   EXPECT_EQ(module.attr("class_names").toListRef()[0].toStringRef(), one.info.classes.names[0]);
@@ -131,7 +99,7 @@ TEST(TorchScriptExport, OfPixelsScoresEachPixelOfTheImages) {
 TEST(TorchScriptExport, IsReadAgainWithWhatItSaysAboutItself) {
   const torch::NoGradGuard no_grad;
   const TemporaryFolder folder;
-  Exported one(std::string("backbone: {type: ResNetCifar, depth: 8}, ") + kImages + "DNC");
+  Exported one(std::string("backbone: {type: ResNetCifar, depth: 8}, ") + kImageHead + "DNC");
   const auto path = (folder / "model.pt").string();
   write_torch_script(to_torch_script(*one.network, one.info).module, *one.network, one.info, path);
 

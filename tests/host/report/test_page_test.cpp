@@ -34,8 +34,7 @@ TestReport report(size_t classes) {
   }
   confusion.rows = confusion.columns = per_class.rows;
   report.tables = {per_class, confusion};
-  report.mistakes = {{"photo & 1.png", "cat", "dog", 0.987, 0.004, {"AAAA", 8, 8}}};
-  report.mistakes_in_all = 77;
+  report.mistakes = {77, {{"photo & 1.png", "cat", "dog", 0.987, 0.004, {"AAAA", 8, 8}}}};
   return report;
 }
 
@@ -76,7 +75,7 @@ TEST(TestPage, OfAThousandClassesStaysSmall) { EXPECT_LT(to_html(report(1000)).s
 TEST(TestPage, WithoutTablesAndMistakesHasNoEmptyParts) {
   auto bare = report(3);
   bare.tables.clear();
-  bare.mistakes.clear();
+  bare.mistakes = {};
   EXPECT_THAT(texts(page(bare), "h2"), ElementsAre("Figures"));
   bare.damaged = "test: 1 damaged sample";
   EXPECT_THAT(texts(page(bare), "li"), ElementsAre("test: 1 damaged sample"));

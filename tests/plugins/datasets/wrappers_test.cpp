@@ -6,6 +6,7 @@
 #include <set>
 
 #include "plugins/datasets/wrappers/class_balanced.h"
+#include "plugins/datasets/wrappers/class_groups.h"
 #include "plugins/datasets/wrappers/concat.h"
 #include "plugins/datasets/wrappers/repeat.h"
 #include "plugins/datasets/wrappers/subset.h"
@@ -65,6 +66,7 @@ std::shared_ptr<Dataset> build(const std::string& yaml) {
   registry.add(detail::describe<Dataset, Concat>("Concat", "", {}));
   registry.add(detail::describe<Dataset, Repeat>("Repeat", "", {}));
   registry.add(detail::describe<Dataset, ClassBalanced>("ClassBalanced", "", {}));
+  registry.add(detail::describe<Dataset, ClassGroups>("ClassGroups", "", {}));
   return registry.build<Dataset>(parse_config(yaml, "test.yaml"), {});
 }
 
@@ -286,6 +288,43 @@ TEST(ClassBalancedDataset, OptionsThatCannotBeAreRefused) {
               HasSubstr("'oversample_thr' is missing"));
   EXPECT_THAT(config_error("{type: ClassBalanced, oversample_thr: 0.1, dataset: {type: Labels, "
                            "labels: [-1], pixels: true}}"),
+              EndsWith("must have one label for each image; this one labels pixels"));
+}
+
+// ---- ClassGroups ----
+
+TEST(ClassGroupsDataset, GivesSamplesTheLabelOfTheirGroup) {
+  const auto data = build(
+      "{type: ClassGroups, groups: [{name: ends, classes: [c, a]}, {name: middle, classes: [b]}], "
+      "dataset: {type: Labels, labels: [0, 1, 2, -1, 0], shards: [2, 3]}}");
+  EXPECT_THAT(data->classes().names, ElementsAre("ends", "middle"));
+  EXPECT_THAT(contents(*data), ElementsAre(0, 1, 2, 3, 4)) << "in their order";
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < data->size(); ++i) labels.push_back(data->label(i));
+  EXPECT_THAT(labels, ElementsAre(0, 1, 0, -1, 0));
+  EXPECT_THAT(data->shards(), ElementsAre(2, 3));
+  EXPECT_EQ(data->name(4), "#4");
+}
+
+TEST(ClassGroupsDataset, ALabelBeyondTheClassesStaysBeyondThem) {
+  const auto data = build(
+      "{type: ClassGroups, groups: [{name: all, classes: [a, b, c]}], "
+      "dataset: {type: Labels, labels: [7]}}");
+  EXPECT_EQ(data->label(0), 1);
+}
+
+TEST(ClassGroupsDataset, EachClassIsInOneGroup) {
+  const auto error = [](const std::string& groups, const std::string& more = "") {
+    return config_error("{type: ClassGroups, groups: [" + groups +
+                        "], dataset: {type: Labels, labels: [0]" + more + "}}");
+  };
+  EXPECT_THAT(error("{name: g, classes: [a, b]}"), EndsWith("'c' is in none of them"));
+  EXPECT_THAT(error("{name: g, classes: [a, b]}, {name: h, classes: [b, c]}"),
+              EndsWith("'b' is named twice"));
+  EXPECT_THAT(error("{name: g, classes: [a, zebra]}"),
+              EndsWith("'g' has 'zebra', which is no class of the data set"));
+  EXPECT_THAT(error("{classes: [a]}"), HasSubstr("name' is missing"));
+  EXPECT_THAT(error("{name: g, classes: [a, b, c]}", ", pixels: true"),
               EndsWith("must have one label for each image; this one labels pixels"));
 }
 

@@ -9,7 +9,7 @@
 #include <memory>
 
 #include "plugins/heads/dnc/contrast.h"
-#include "plugins/heads/dnc/unit_rows.h"
+#include "ops/unit_rows.h"
 #include "tests/golden/golden.h"
 
 namespace dnc {

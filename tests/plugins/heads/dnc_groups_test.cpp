@@ -4,7 +4,7 @@
 #include <set>
 #include <vector>
 
-#include "plugins/heads/dnc/groups.h"
+#include "ops/groups.h"
 #include "plugins/heads/dnc/sample_memory.h"
 
 namespace dnc {

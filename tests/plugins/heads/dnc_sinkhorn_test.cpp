@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
-#include "plugins/heads/dnc/sinkhorn.h"
+#include "ops/sinkhorn.h"
 #include "tests/golden/golden.h"
 
 namespace dnc {

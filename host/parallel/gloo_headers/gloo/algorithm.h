@@ -1,0 +1,1 @@
+#pragma once  // must exist; nothing of it is used

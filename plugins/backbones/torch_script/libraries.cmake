@@ -1,0 +1,1 @@
+target_link_libraries(${name} PUBLIC dnc_formats)
