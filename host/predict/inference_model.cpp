@@ -288,10 +288,11 @@ std::unique_ptr<InferenceModel> open_exported_model(Program& program, const std:
 }
 
 torch::Tensor stack_images(const std::vector<torch::Tensor>& images) {
-  if (images.size() == 1) return images.front().unsqueeze(0);
+  // Stacked as rows of pixels: only then is the batch channels-last, a batch of one too.
   std::vector<torch::Tensor> rows;
   for (const auto& image : images) rows.push_back(image.permute({1, 2, 0}));
-  return torch::stack(rows).permute({0, 3, 1, 2});
+  const auto batch = rows.size() == 1 ? rows.front().unsqueeze(0) : torch::stack(rows);
+  return batch.permute({0, 3, 1, 2});
 }
 
 }  // namespace dnc
