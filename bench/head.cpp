@@ -3,17 +3,18 @@
 //
 // Counters: `loss`, `gradient` (norm) and `moved` (norm of what the sub-centroids moved by) after
 // three steps from the same start, to compare results; `peak` is the memory of tensors at its peak,
-// inputs aside, over the size of the head's buffers; `growth` in bytes over 20 steps.
+// inputs aside, over the size of the head's buffers; `growth` in bytes over 20 steps. On a GPU
+// (DNC_BENCH_DEVICE) an iteration has several steps (bench/device.h).
 
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
-#include <c10/core/Allocator.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <memory>
 #include <string>
 
+#include "bench/device.h"
 #include "plugins/heads/dnc/dnc_head.h"
 
 namespace {
@@ -28,22 +29,11 @@ torch::Tensor values(int64_t seed, at::IntArrayRef shape) {
   return (h.to(torch::kFloat) * 0x1p-23 - 1).view(shape);
 }
 
-/// Bytes of tensors that this thread holds, and the most it held.
-class Memory : public c10::MemoryReportingInfoBase {
- public:
-  void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device) override {
-    now += size;
-    peak = std::max(peak, now);
-  }
-  bool memoryProfilingEnabled() const override { return true; }
-  int64_t now = 0;
-  int64_t peak = 0;
-};
-
 struct Bench {
   Bench(int64_t N, int64_t D, int64_t C, int64_t K)
-      : x(values(1, {N, D}).requires_grad_()),
-        labels(values(2, {N}).add(1).mul(C / 2.).to(torch::kLong).clamp_max(C - 1)) {
+      : device(dnc::bench_device()),
+        x(values(1, {N, D}).to(device).requires_grad_()),
+        labels(values(2, {N}).add(1).mul(C / 2.).to(torch::kLong).clamp_max(C - 1).to(device)) {
     dnc::Context context;
     context.classes.names.resize(C);
     context.channels = D;
@@ -52,20 +42,29 @@ struct Bench {
     head = std::make_shared<dnc::DncHead>(options, context);
     start = values(3, {C, K, D});
     start /= start.norm(2, -1, /*keepdim=*/true);
+    start = start.to(device);
+    head->to(device);
     reset();
   }
 
   void reset() { head->named_buffers()["prototypes"].copy_(start); }
 
-  double step() {
+  torch::Tensor run() {
     x.mutable_grad() = torch::Tensor();
     const auto scores = head->forward(x);
     const auto loss = at::cross_entropy_loss(scores, labels);
     loss.backward();
     head->update({x.detach(), scores.detach(), labels, 0}, alone);
+    return loss.detach();
+  }
+
+  double step(int64_t steps = 1) {
+    torch::Tensor loss;
+    for (int64_t i = 0; i < steps; ++i) loss = run();
     return loss.item<double>();
   }
 
+  torch::Device device;
   torch::Tensor x, labels, start;
   std::shared_ptr<dnc::DncHead> head;
   dnc::SingleProcess alone;
@@ -79,7 +78,7 @@ void step(benchmark::State& state) {
   state.counters["gradient"] = bench.x.grad().norm().item<double>();
   state.counters["moved"] = (bench.head->prototypes() - bench.start).norm().item<double>();
 
-  const auto memory = std::make_shared<Memory>();
+  const auto memory = std::make_shared<dnc::Memory>(bench.device);
   {
     const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, memory);
     bench.step();
@@ -92,14 +91,19 @@ void step(benchmark::State& state) {
   state.counters["peak"] =
       static_cast<double>(buffers + memory->peak) / static_cast<double>(buffers);
 
-  for (auto _ : state) benchmark::DoNotOptimize(bench.step());
+  const int64_t steps = dnc::steps_of_iteration(bench.device);
+  for (auto _ : state) benchmark::DoNotOptimize(bench.step(steps));
 }
 
 void update(benchmark::State& state) {
   Bench bench(state.range(0), state.range(1), state.range(2), state.range(3));
   const auto scores = bench.head->forward(bench.x).detach();
   const dnc::HeadStep batch{bench.x.detach(), scores, bench.labels, 0};
-  for (auto _ : state) bench.head->update(batch, bench.alone);
+  const int64_t steps = dnc::steps_of_iteration(bench.device);
+  for (auto _ : state) {
+    for (int64_t i = 0; i < steps; ++i) bench.head->update(batch, bench.alone);
+    if (bench.device.is_cuda()) bench.head->prototypes().sum().item<double>();  // waits for it
+  }
 }
 
 void sizes(benchmark::internal::Benchmark* bench) {

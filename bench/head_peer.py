@@ -1,6 +1,7 @@
 """The DNC head beside PyTorch heads of the same maths: speed, and whether the results are equal.
 
     python3 bench/head_peer.py [--bench build/release/bench/bench_head] [--threads 1] [--rounds 5]
+        [--device cuda]
 
 Runs bench_head and, between its rounds, the peers, all with the same number of threads:
   eager    vectorised over classes: no loop, no class that is absent is touched
@@ -19,6 +20,8 @@ import time
 
 import torch
 import torch.nn.functional as F
+
+from peer import STEPS, add_device, start, synchronize
 
 SIZES = [(256, 512, 10, 4), (256, 2048, 1000, 4), (1024, 768, 1000, 4)]
 LOOP_SIZE = (256, 2048, 1000, 4)
@@ -85,7 +88,7 @@ def update_by_class(x, labels, prototypes):
         if len(of_class) == 0:
             continue
         similarities = of_class @ prototypes[c].T
-        group = torch.zeros(len(of_class), dtype=torch.long)
+        group = torch.zeros(len(of_class), dtype=torch.long, device=x.device)
         logits = sinkhorn(similarities, group, 1)
         tied = logits >= logits.amax(1, keepdim=True) - 0.01005034
         chosen = F.one_hot(similarities.masked_fill(~tied, -torch.inf).argmax(1), K).float()
@@ -96,11 +99,12 @@ def update_by_class(x, labels, prototypes):
 
 
 class Peer:
-    def __init__(self, size, forward, update):
+    def __init__(self, size, forward, update, device):
         N, D, C, K = size
-        self.x = values(1, (N, D)).requires_grad_()
-        self.labels = ((values(2, (N,)) + 1) * (C / 2)).long().clamp_max(C - 1)
-        self.start = F.normalize(values(3, (C, K, D)), dim=-1)
+        self.device = device
+        self.x = values(1, (N, D)).to(device).requires_grad_()
+        self.labels = ((values(2, (N,)) + 1) * (C / 2)).long().clamp_max(C - 1).to(device)
+        self.start = F.normalize(values(3, (C, K, D)), dim=-1).to(device)
         self.prototypes = self.start.clone()
         self.forward, self.update = forward, update
 
@@ -110,7 +114,7 @@ class Peer:
         loss.backward()
         with torch.no_grad():
             self.update(self.x.detach(), self.labels, self.prototypes)
-        return loss.item()
+        return loss.item() if self.device == "cpu" else loss.detach()
 
     def update_only(self):
         with torch.no_grad():
@@ -119,27 +123,30 @@ class Peer:
     def results(self):
         for _ in range(3):
             loss = self.step()
-        return {"loss": loss, "gradient": self.x.grad.norm().item(),
+        return {"loss": float(loss), "gradient": self.x.grad.norm().item(),
                 "moved": (self.prototypes - self.start).norm().item()}
 
-    @staticmethod
-    def milliseconds(work, seconds):
+    def milliseconds(self, work, seconds):
         best, end = float("inf"), time.perf_counter() + seconds
         while time.perf_counter() < end:
             begin = time.perf_counter()
-            work()
+            for _ in range(STEPS[self.device]):
+                work()
+            synchronize(self.device)
             best = min(best, time.perf_counter() - begin)
-        return best * 1e3
+        return best * 1e3 / STEPS[self.device]
 
 
-def ours(program, work, size, threads, seconds):
+def ours(arguments, work, size, seconds):
     name = work + "/N:{}/D:{}/C:{}/K:{}/real_time".format(*size)
     run = subprocess.run(
-        [program, f"--benchmark_filter=^{name}", "--benchmark_format=json",
+        [arguments.bench, f"--benchmark_filter=^{name}", "--benchmark_format=json",
          f"--benchmark_min_time={seconds / 5}", "--benchmark_repetitions=5"],
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)}, check=True, capture_output=True)
+        env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads),
+             "DNC_BENCH_DEVICE": arguments.device}, check=True, capture_output=True)
     found = json.loads(run.stdout)["benchmarks"]
-    times = [b["real_time"] for b in found if b["run_type"] == "iteration"]
+    times = [b["real_time"] / STEPS[arguments.device] for b in found
+             if b["run_type"] == "iteration"]
     return min(times), found[0]
 
 
@@ -150,17 +157,18 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each in each round")
+    add_device(parser)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
 
     failed = False
-    print(f"{arguments.threads} thread(s), ms; a step is forward, loss, backward, update")
+    print(f"{start(arguments)}, ms; a step is forward, loss, backward, update")
     for size in SIZES:
         compiled = torch.compile(forward), torch.compile(update)
-        peers = {"eager": Peer(size, forward, update), "compile": Peer(size, *compiled)}
+        peers = {"eager": Peer(size, forward, update, arguments.device),
+                 "compile": Peer(size, *compiled, arguments.device)}
         if size == LOOP_SIZE:
-            peers["loop"] = Peer(size, forward, update_by_class)
-        _, found = ours(arguments.bench, "step", size, arguments.threads, 0.1)
+            peers["loop"] = Peer(size, forward, update_by_class, arguments.device)
+        _, found = ours(arguments, "step", size, 0.1)
         for name, peer in peers.items():
             for key, value in peer.results().items():
                 if abs(value - found[key]) > 1e-4 * abs(value):
@@ -170,8 +178,7 @@ def main():
         for work in ("step", "update"):
             times = {name: [] for name in ("ours", *peers)}
             for _ in range(arguments.rounds):
-                times["ours"].append(ours(arguments.bench, work, size, arguments.threads,
-                                          arguments.seconds)[0])
+                times["ours"].append(ours(arguments, work, size, arguments.seconds)[0])
                 for name, peer in peers.items():
                     call = peer.step if work == "step" else peer.update_only
                     times[name].append(peer.milliseconds(call, arguments.seconds))

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "bench/device.h"
 #include "host/experiment.h"
 #include "host/model.h"
 #include "host/program.h"
@@ -20,7 +21,8 @@
 
 namespace dnc {
 
-/// A network that bench_step and bench_infer run beside a peer.
+/// A network that bench_step and bench_infer run beside a peer. DNC_BENCH_BATCH and
+/// DNC_BENCH_CLASSES give those for images another batch and other classes.
 struct Network {
   std::string name;    // of the file with its weights, too
   std::string model;   // the backbone, the decode head and auxiliary heads, as in a config
@@ -34,7 +36,12 @@ struct Network {
 /// One for images, by its backbone.
 inline Network image_network(const std::string& name, const std::string& backbone, int64_t size,
                              int64_t batch) {
-  return {name, "backbone: " + backbone + ", decode_head: GlobalAveragePooling", size, size, batch};
+  return {name,
+          "backbone: " + backbone + ", decode_head: GlobalAveragePooling",
+          size,
+          size,
+          number_of_environment("DNC_BENCH_BATCH", batch),
+          number_of_environment("DNC_BENCH_CLASSES", 10)};
 }
 
 /// Those at the size of ImageNet's; nothing in them is left to chance.
@@ -65,13 +72,14 @@ inline const Network kPixelNetworks[] = {
 inline std::string config_of(const Network& network, const std::string& head,
                              const std::string& precision) {
   const auto number = [](int64_t value) { return std::to_string(value); };
-  return "device: cpu\nmodel: {" + network.model + ", head: " + head +
+  return "device: " + bench_device().str() + "\nmodel: {" + network.model + ", head: " + head +
          "}\ndata: {train: {dataset: {type: Synthetic, length: " + number(network.batch) +
          ", classes: " + number(network.classes) +
          ", task: " + (network.task == Task::kPixels ? "pixels" : "images") +
          "}}, batch_size: " + number(network.batch) +
          "}\noptimizer: {type: SGD, lr: 0.01, momentum: 0.9, weight_decay: 1e-4}\n" +
-         "train: {steps: 1000000, precision: " + precision + "}\n";
+         "train: {steps: 1000000, precision: " + precision +
+         (bench_device().is_cuda() ? ", cuda_graph: auto" : "") + "}\n";
 }
 
 inline Program& program() {

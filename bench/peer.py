@@ -26,6 +26,10 @@ def values(seed, shape):
     return (h.float() * 2.0**-23 - 1).view(shape)
 
 
+# Steps between two waits for the device: on a GPU the host is ahead. bench/device.h has the same.
+STEPS = {"cpu": 1, "cuda": 20}
+
+
 def images_of(count, height, width):
     images = ((values(0, (count, 3, height, width)) + 1) * 127.5).to(torch.uint8)
     return images.contiguous(memory_format=torch.channels_last)
@@ -37,10 +41,10 @@ def pixel_labels(seed, shape, classes):
     return number.masked_fill(number >= classes, IGNORED)
 
 
-def network(name):
+def network(name, classes=10):
     """The same weights each time, and nothing random in training."""
     torch.manual_seed(1)
-    net = torchvision.models.get_model(name, num_classes=10)
+    net = torchvision.models.get_model(name, num_classes=classes)
     return without_chance(net).to(memory_format=torch.channels_last)
 
 
@@ -51,14 +55,14 @@ def without_chance(net):
     return net
 
 
-def save_weights(names, folder):
+def save_weights(names, folder, classes=10):
     """Where ours looks for them: NAME.pth in DNC_BENCH_WEIGHTS."""
     for name in names:
-        torch.save(network(name).state_dict(), os.path.join(folder, name + ".pth"))
+        torch.save(network(name, classes).state_dict(), os.path.join(folder, name + ".pth"))
 
 
-def autocast(precision):
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+def autocast(precision, device="cpu"):
+    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def arguments_of(doc, bench, seconds):
@@ -68,7 +72,28 @@ def arguments_of(doc, bench, seconds):
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=seconds, help="of each in each round")
+    parser.set_defaults(device="cpu")
     return parser
+
+
+def add_device(parser):
+    parser.add_argument("--device", choices=STEPS, default="cpu")
+
+
+def start(arguments):
+    """Sets threads and says where this runs; ends where there is no such device."""
+    torch.set_num_threads(arguments.threads)
+    if arguments.device == "cpu":
+        return f"{arguments.threads} thread(s)"
+    if not torch.cuda.is_available():
+        raise SystemExit("--device cuda: PyTorch finds no GPU here")
+    torch.backends.cudnn.benchmark = True
+    return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
+
+
+def synchronize(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def ours(arguments, row, environment=None):
@@ -78,23 +103,39 @@ def ours(arguments, row, environment=None):
         [arguments.bench, f"--benchmark_filter=^{row}/real_time$",
          f"--benchmark_min_time={arguments.seconds}", "--benchmark_format=json"],
         check=True, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads), **(environment or {})})
+        env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads),
+             "DNC_BENCH_DEVICE": arguments.device, **(environment or {})})
     (found,) = json.loads(run.stdout)["benchmarks"]
     if found.get("error_occurred"):
         raise RuntimeError(found["error_message"])
+    for clock in ("real_time", "cpu_time"):
+        found[clock] /= STEPS[arguments.device]
     return found
 
 
-def milliseconds(work, seconds, threads):
+def milliseconds(work, seconds, threads, device="cpu"):
     """The median over as many runs as fit, at least one; with one thread of the time of the
     processor, as in race()."""
-    clock = time.process_time if threads == 1 else time.perf_counter
+    clock = time.process_time if by_processor(threads, device) else time.perf_counter
     times, end = [], time.perf_counter() + seconds
     while not times or time.perf_counter() < end:
-        start = clock()
-        work()
-        times.append(clock() - start)
+        begin = clock()
+        for _ in range(STEPS[device]):
+            work()
+        synchronize(device)
+        times.append((clock() - begin) / STEPS[device])
     return sorted(times)[len(times) // 2] * 1e3
+
+
+def by_processor(threads, device):
+    return threads == 1 and device == "cpu"
+
+
+def environment_of(arguments):
+    """What network.h reads: another batch and other classes, where the peer has such options."""
+    names = {"batch": "DNC_BENCH_BATCH", "classes": "DNC_BENCH_CLASSES"}
+    return {variable: str(getattr(arguments, name)) for name, variable in names.items()
+            if getattr(arguments, name, None)}
 
 
 def race(arguments, rows, peers, folder=""):
@@ -102,13 +143,14 @@ def race(arguments, rows, peers, folder=""):
     turns in each round, so that all meet the same machine; with one thread the time is the
     processor's, which says the most where others use the machine too. `rows` are names of ours,
     `peers` functions, `folder` has the weights."""
-    clock = "cpu_time" if arguments.threads == 1 else "real_time"
+    clock = "cpu_time" if by_processor(arguments.threads, arguments.device) else "real_time"
     best, found = {}, {}
-    environment = {"DNC_BENCH_WEIGHTS": folder}
+    environment = {"DNC_BENCH_WEIGHTS": folder, **environment_of(arguments)}
     for _ in range(arguments.rounds):
         found = {name: ours(arguments, row, environment) for name, row in rows.items()}
         times = {name: row[clock] for name, row in found.items()}
-        times.update((name, milliseconds(run, arguments.seconds, arguments.threads))
+        times.update((name, milliseconds(run, arguments.seconds, arguments.threads,
+                                         arguments.device))
                      for name, run in peers.items())
         best = {name: min(each, best.get(name, math.inf)) for name, each in times.items()}
     return best, found

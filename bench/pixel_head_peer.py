@@ -1,6 +1,7 @@
 """The DNC head on pixels beside PyTorch heads of the same maths: speed, memory, equal results.
 
     python3 bench/pixel_head_peer.py [--bench build/release/bench/bench_pixel_head] [--threads 1]
+        [--device cuda]
 
 A step is forward (the scores of all pixels), assignment (Sinkhorn over the pixels of each class)
 and update of the sub-centroids, without gradients. Runs bench_pixel_head and, in turn with it, each
@@ -8,8 +9,8 @@ in processes of their own:
   vectorised  no loop over classes; holds the cosines of all pixels and sub-centroids, [N, C, K]
   loop        ProtoSeg's way (tfzhou/ProtoSeg, prototype_learning): the same cosines, then class by
               class. It computes them once more for its loss PPC; `loop, once` leaves that out
-Prints the best time of each, by how much the memory of its process grew, and the ratios to ours;
-ends with 1 where a result differs. With one thread the time is the processor's, which does not
+Prints the best time of each, by how much the memory of its process grew (on a GPU that of tensors
+there), and the ratios to ours; ends with 1 where a result differs. On a CPU with one thread the time is the processor's, which does not
 depend on what else the machine does.
 """
 import argparse
@@ -24,35 +25,38 @@ import time
 import torch
 import torch.nn.functional as F
 
-from peer import values
+from peer import STEPS, add_device, by_processor, start, synchronize, values
 
 SIZES = [(131072, 64, 150, 10), (131072, 256, 150, 10)]
 PEERS = ("vectorised", "loop", "loop, once")
 IMAGES = 8
 MOMENTUM, TEMPERATURE, EPSILON, ITERATIONS = 0.999, 0.1, 0.05, 3
-CLOCK = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 NEARLY_LARGEST = 0.99  # of shares that are so close, the nearest sub-centroid's counts
 
 
 class Head:
     """x [N, D, h, w], labels [N, h, w] with -1 for ignored pixels, prototypes [C, K, D]."""
 
-    def __init__(self, size):
+    def __init__(self, size, device):
         N, D, C, K = size
+        self.device = device
         side = round((N // IMAGES) ** 0.5)
         self.C, self.K, self.D = C, K, D
         self.x = values(1, (IMAGES, D, side, side))
         self.labels = ((values(2, (IMAGES, side, side)) + 0.95) * (C / 2)).floor().long()
         self.labels = self.labels.clamp(-1, C - 1)
-        self.start = F.normalize(values(3, (C, K, D)), dim=-1)
+        self.start = F.normalize(values(3, (C, K, D)), dim=-1).to(device)
+        self.x, self.labels = self.x.to(device), self.labels.to(device)
         self.prototypes = self.start.clone()
 
-    def step(self):
+    def step(self, clock=time.perf_counter):
         """The scores, and how long the update took."""
         scores, points, cosines = self.forward()
-        begin = CLOCK()
+        synchronize(self.device)
+        begin = clock()
         self.update(points, cosines)
-        return scores, CLOCK() - begin
+        synchronize(self.device)
+        return scores, clock() - begin
 
     def points(self):
         return F.normalize(self.x.permute(0, 2, 3, 1).reshape(-1, self.D), dim=1)
@@ -154,39 +158,60 @@ def status(name):
         return int(re.search(name + r":\s*(\d+)", file.read()).group(1)) / 1024
 
 
-@torch.no_grad()
-def run_peer(name, size, seconds):
-    """In a process of its own, as one line of JSON."""
-    HEADS[name]((IMAGES * 16, 16, 20, 4)).step()  # so that everything is loaded
-    head = HEADS[name](size)
+def memory_before(device):
+    """In MiB; memory() counts anew."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
     before = status("VmRSS")
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+    return before
+
+
+def memory(device):
+    """The most that was in use, in MiB."""
+    return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else status("VmHWM")
+
+
+@torch.no_grad()
+def run_peer(arguments):
+    """In a process of its own, as one line of JSON."""
+    name, device = arguments.peer, arguments.device
+    start(arguments)
+    by_cpu = by_processor(arguments.threads, device)
+    clock = time.process_time if by_cpu else time.perf_counter
+    HEADS[name]((IMAGES * 16, 16, 20, 4), device).step()  # so that everything is loaded
+    head = HEADS[name](tuple(arguments.size), device)
+    used = memory_before(device)
     scores, _ = head.step()
-    found = {"mib": status("VmHWM") - before, **head.results(scores)}
-    best, update, end = float("inf"), float("inf"), CLOCK() + seconds
-    while CLOCK() < end:
-        begin = CLOCK()
-        scores, of_update = head.step()
-        best, update = min(best, CLOCK() - begin), min(update, of_update)
+    found = {"mib": memory(device) - used, **head.results(scores)}
+    best, update, end = float("inf"), float("inf"), clock() + arguments.seconds
+    while clock() < end:
+        begin = clock()
+        scores, of_update = head.step(clock)
+        best, update = min(best, clock() - begin), min(update, of_update)
     print(json.dumps({"ms": best * 1e3, "update": update * 1e3, **found}))
 
 
-def process(command, threads):
-    run = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-                         check=True, capture_output=True, text=True)
+def process(command, arguments):
+    environment = {"OMP_NUM_THREADS": str(arguments.threads), "DNC_BENCH_DEVICE": arguments.device}
+    run = subprocess.run(command, env={**os.environ, **environment}, check=True,
+                         capture_output=True, text=True)
     return json.loads(run.stdout)
 
 
-def ours(program, work, size, threads, seconds):
+def ours(arguments, work, size):
     name = "^" + work + "/N:{}/D:{}/C:{}/K:{}/real_time$".format(*size)
-    found = process([program, f"--benchmark_filter={name}", "--benchmark_format=json",
-                     f"--benchmark_min_time={seconds}"], threads)["benchmarks"]
-    return {"ms": found[0]["cpu_time" if threads == 1 else "real_time"], **found[0]}
+    (found,) = process([arguments.bench, f"--benchmark_filter={name}", "--benchmark_format=json",
+                        f"--benchmark_min_time={arguments.seconds}"], arguments)["benchmarks"]
+    by_cpu = by_processor(arguments.threads, arguments.device)
+    return {"ms": found["cpu_time" if by_cpu else "real_time"] / STEPS[arguments.device], **found}
 
 
-def peer(name, size, threads, seconds):
-    return process([sys.executable, __file__, "--peer", name, "--seconds", str(seconds),
-                    "--size", *map(str, size)], threads)
+def peer(arguments, name, size):
+    return process([sys.executable, __file__, "--peer", name, "--seconds", str(arguments.seconds),
+                    "--threads", str(arguments.threads), "--device", arguments.device,
+                    "--size", *map(str, size)], arguments)
 
 
 def compare(arguments, size):
@@ -195,10 +220,9 @@ def compare(arguments, size):
     runs = {name: [] for name in (*works, *PEERS)}
     for _ in range(arguments.rounds):
         for name, work in works.items():
-            runs[name].append(ours(arguments.bench, work, size, arguments.threads,
-                                   arguments.seconds))
+            runs[name].append(ours(arguments, work, size))
         for name in PEERS:
-            runs[name].append(peer(name, size, arguments.threads, arguments.seconds))
+            runs[name].append(peer(arguments, name, size))
     equal = True
     for name in PEERS:
         for key in ("scores", "moved"):
@@ -210,13 +234,17 @@ def compare(arguments, size):
     def best(name, key="ms"):
         return min(each[key] for each in runs[name])
 
+    def shown(milliseconds):
+        return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
+
     print("N {}, D {}, C {}, K {}:".format(*size))
-    print(f"  ours: {best('ours'):.0f} ms, of which assignment and update "
-          f"{best('ours, update'):.0f} ({best('ours, sampled'):.0f} with 100 pixels of a class); "
+    print(f"  ours: {shown(best('ours'))} ms, of which assignment and update "
+          f"{shown(best('ours, update'))} ({shown(best('ours, sampled'))} with 100 pixels of a "
+          f"class); "
           f"{best('ours', 'mib'):.0f} MiB")
     for name in PEERS:
-        print(f"  {name}: {best(name):.0f} ms ({best(name) / best('ours'):.1f}x), "
-              f"of which assignment and update {best(name, 'update'):.0f} "
+        print(f"  {name}: {shown(best(name))} ms ({best(name) / best('ours'):.1f}x), "
+              f"of which assignment and update {shown(best(name, 'update'))} "
               f"({best(name, 'update') / best('ours, update'):.1f}x); "
               f"{best(name, 'mib'):.0f} MiB ({best(name, 'mib') / best('ours', 'mib'):.1f}x)")
     return equal
@@ -231,11 +259,12 @@ def main():
     parser.add_argument("--seconds", type=float, default=2.0, help="of each in each round")
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, nargs=4, help=argparse.SUPPRESS)
+    add_device(parser)
     arguments = parser.parse_args()
     if arguments.peer:
-        run_peer(arguments.peer, tuple(arguments.size), arguments.seconds)
+        run_peer(arguments)
         return 0
-    print(f"{arguments.threads} thread(s); a step is forward, assignment and update")
+    print(f"{start(arguments)}; a step is forward, assignment and update")
     return 0 if all([compare(arguments, size) for size in SIZES]) else 1
 
 

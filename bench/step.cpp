@@ -1,11 +1,12 @@
 // A step of training: forward, losses, backward, SGD with momentum, and the head's update, on one
 // batch that stays the same. step_peer.py runs this program beside PyTorch with the same weights,
-// images and recipe.
+// images and recipe. On a GPU (DNC_BENCH_DEVICE) an iteration has several steps (bench/device.h).
 //
 // Counters: `loss_0` and `loss_2`, of the first and the third step, to compare results.
 
 #include "host/train/step.h"
 
+#include <ATen/Context.h>
 #include <benchmark/benchmark.h>
 #include <torch/torch.h>
 
@@ -33,19 +34,26 @@ void fill(torch::nn::Module& model) {
 
 struct Training {
   Training(const dnc::Network& network, const std::string& head, const std::string& precision)
-      : experiment(dnc::program().registry(), dnc::program().images(),
+      : device(dnc::bench_device()),
+        experiment(dnc::program().registry(), dnc::program().images(),
                    dnc::parse_config(dnc::config_of(network, head, precision), "bench")),
         model(experiment.build_model()) {
     model->to_channels_last();
     if (head != "Linear" || !dnc::load_peer_weights(network.name, *model)) fill(*model);
-    step = std::make_unique<dnc::TrainStep>(experiment, model, torch::kCPU, alone);
+    model->to(device);
+    step = std::make_unique<dnc::TrainStep>(experiment, model, device, alone);
     model->train();
-    batch.images = dnc::images_of(network, network.batch);
-    batch.labels = dnc::labels_of(network);
+    batch.images = dnc::images_of(network, network.batch).to(device);
+    batch.labels = dnc::labels_of(network).to(device);
   }
 
-  double run() { return step->run(batch, done++).front().second.item<double>(); }
+  double run(int64_t steps = 1) {
+    torch::Tensor loss;
+    for (int64_t i = 0; i < steps; ++i) loss = step->run(batch, done++).front().second;
+    return loss.item<double>();
+  }
 
+  torch::Device device;
   dnc::Experiment experiment;
   std::shared_ptr<dnc::Model> model;
   dnc::SingleProcess alone;
@@ -60,8 +68,9 @@ void train(benchmark::State& state, const dnc::Network& network, const std::stri
   state.counters["loss_0"] = training.run();
   training.run();
   state.counters["loss_2"] = training.run();
-  for (auto _ : state) benchmark::DoNotOptimize(training.run());
-  state.SetItemsProcessed(state.iterations() * network.batch);
+  const int64_t steps = dnc::steps_of_iteration(training.device);
+  for (auto _ : state) benchmark::DoNotOptimize(training.run(steps));
+  state.SetItemsProcessed(state.iterations() * steps * network.batch);
 }
 
 void add(const dnc::Network& network, const std::string& head, const std::string& precision,
@@ -76,6 +85,7 @@ void add(const dnc::Network& network, const std::string& head, const std::string
 int main(int argc, char** argv) {
   dnc::keep_freed_memory();  // as dnc-host does
   dnc::set_threads();
+  at::globalContext().setBenchmarkCuDNN(true);  // as dnc-host and the peer do
   for (const auto* head : {"Linear", "DNC"}) {
     const auto small = dnc::image_network("resnet20_28", "{type: ResNetCifar, depth: 20}", 28, 128);
     const auto large =
@@ -86,6 +96,7 @@ int main(int argc, char** argv) {
     for (const auto* precision : {"float32", "bfloat16"}) {
       add(network, "Linear", precision, precision);
     }
+    add(network, "DNC", "bfloat16", "DNC");
   }
   for (const auto& network : dnc::kPixelNetworks) {
     add(network, "Linear", "float32", "Linear");

@@ -2,12 +2,14 @@
 
     python3 bench/step_peer.py [--bench build/release/bench/bench_step] [--threads 1] [--rounds 3]
         [--seconds 3] [--networks resnet20_28 resnet18_32 resnet50 swin_t mobilenet_v2 fcn_r50
-        uper_swin_t] [--compile resnet50 mobilenet_v2]
+        uper_swin_t] [--compile resnet50 mobilenet_v2] [--device cuda] [--batch 256]
+        [--classes 1000]
 
 Runs bench_step and, between its rounds, PyTorch with the same weights, images, recipe and number of
 threads, both channels-last:
   resnet20_28, ...  networks for CIFAR in batches of 128, and what the DNC head costs there
-  resnet50, ...     at 224, in float32 and in bfloat16 (autocast), also under torch.compile
+  resnet50, ...     at 224, in float32 and in bfloat16 (autocast), also under torch.compile; on a GPU
+                    in bfloat16 alone, with the DNC head too
   fcn_r50, ...      segmentation at 480 x 360 with an auxiliary head, and what the DNC head with 10
                     sub-centroids, ppc and ppd costs there
 Prints ratios and the best time of each; ends with 1 where a loss differs.
@@ -58,27 +60,28 @@ def cifar_network(name):
 
 class Training:
     def __init__(self, net, images, labels, loss=F.cross_entropy, precision="float32",
-                 compiled=False):
-        self.parameters = list(net.train().parameters())
+                 compiled=False, device="cpu"):
+        self.parameters = list(net.to(device).train().parameters())
         self.net = torch.compile(net) if compiled else net
-        self.images, self.labels, self.loss, self.precision = images, labels, loss, precision
+        self.images, self.labels = images.to(device), labels.to(device)
+        self.loss, self.precision, self.device = loss, precision, device
         self.optimizer = torch.optim.SGD(self.parameters, 0.01, 0.9, weight_decay=1e-4, fused=True)
 
     def step(self):
         self.optimizer.zero_grad()
         images = self.images.float().div_(255)
-        with peer.autocast(self.precision):
+        with peer.autocast(self.precision, self.device):
             scores = self.net(images)
         if self.precision != "float32":
             scores = scores.float()
         loss = self.loss(scores, self.labels)
         loss.backward()
         self.optimizer.step()
-        return loss.item()
+        return loss.item() if self.device == "cpu" else loss.detach()
 
     def losses(self):
         """Of the first and the third step."""
-        losses = [self.step() for _ in range(3)]
+        losses = [float(self.step()) for _ in range(3)]
         return {"loss_0": losses[0], "loss_2": losses[2]}
 
 
@@ -100,39 +103,49 @@ def run_with_dnc(name, training, tolerances, arguments, folder):
 
 
 def run_image_network(name, precision, arguments, folder):
-    batch = peer.BATCHES[name]
+    batch, device = arguments.batch or peer.BATCHES[name], arguments.device
 
     def training(compiled):
-        return Training(peer.network(name), peer.images_of(batch, peer.SIZE, peer.SIZE),
-                        torch.arange(batch) % 10, precision=precision, compiled=compiled)
+        return Training(peer.network(name, arguments.classes),
+                        peer.images_of(batch, peer.SIZE, peer.SIZE),
+                        torch.arange(batch) % arguments.classes, precision=precision,
+                        compiled=compiled, device=device)
 
     eager = training(compiled=False)
     losses = eager.losses()
-    peers = {"eager": eager.step}
+    peers, rows = {"eager": eager.step}, {"ours": f"{name}/{precision}"}
+    if device == "cuda":
+        rows["DNC"] = f"{name}/DNC"
     if name in arguments.compile:
         compiled = training(compiled=True)
         if peer.compiles(f"{name}, {precision}", compiled.losses):
             peers["compile"] = compiled.step
-    best, found = peer.race(arguments, {"ours": f"{name}/{precision}"}, peers, folder)
+    best, found = peer.race(arguments, rows, peers, folder)
     print(f"{name}, {precision}, batch {batch}: {peer.report(best, peers)}", flush=True)
+    if device == "cuda":
+        more = (best["DNC"] / best["ours"] - 1) * 100
+        print(f"{name}: ours {batch / best['ours'] * 1e3:.0f} images/s, DNC head with "
+              f"{arguments.classes} classes {more:+.1f} % of linear", flush=True)
     return check(name, found["ours"], losses, (1e-4 if precision == "float32" else 1e-2, 2e-2))
 
 
 def run(name, arguments, folder):
     if name in CIFAR:
         images = peer.images_of(CIFAR_BATCH, CIFAR[name], CIFAR[name])
-        training = Training(cifar_network(name), images, torch.arange(CIFAR_BATCH) % 10)
+        training = Training(cifar_network(name), images, torch.arange(CIFAR_BATCH) % 10,
+                            device=arguments.device)
         return run_with_dnc(name, training, (1e-3, 1e-3), arguments, folder)
     if name in PIXELS:
         segmenters.save_weights([name], folder)
         shape = (segmenters.BATCH, segmenters.HEIGHT, segmenters.WIDTH)
         labels = peer.pixel_labels(7, shape, segmenters.CLASSES)
         training = Training(segmenters.network(name), peer.images_of(*shape), labels,
-                            segmenters.loss)
+                            segmenters.loss, device=arguments.device)
         return run_with_dnc(name, training, (1e-4, 2e-2), arguments, folder)
-    peer.save_weights([name], folder)
+    peer.save_weights([name], folder, arguments.classes)
+    precisions = peer.PRECISIONS if arguments.device == "cpu" else ("bfloat16",)
     return all([run_image_network(name, precision, arguments, folder)
-                for precision in peer.PRECISIONS])
+                for precision in precisions])
 
 
 def main():
@@ -141,11 +154,13 @@ def main():
     parser.add_argument("--networks", nargs="*", default=names, choices=names)
     parser.add_argument("--compile", nargs="*", default=[*peer.BATCHES], choices=peer.BATCHES,
                         help="those that torch.compile gets, too; it takes minutes")
+    peer.add_device(parser)
+    parser.add_argument("--batch", type=int, help="of resnet50, swin_t and mobilenet_v2")
+    parser.add_argument("--classes", type=int, default=10, help="of the same")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
 
-    print(f"{arguments.threads} thread(s), ms a step")
-    if not peer.has_fast_bfloat16():
+    print(f"{peer.start(arguments)}, ms a step")
+    if arguments.device == "cpu" and not peer.has_fast_bfloat16():
         print("this processor has no instructions for bfloat16 (AVX512-BF16, AMX)")
     with tempfile.TemporaryDirectory() as folder:
         good = all([run(name, arguments, folder) for name in arguments.networks])

@@ -3,7 +3,7 @@
 # named in LD_LIBRARY_PATH.
 #
 #   bin/dnc-host
-#   lib/libdnc_registry.so, lib/dnc-host/plugins/*.so
+#   lib/libdnc_registry.so, lib/dnc-host/plugins/*.so, lib/dnc-host/*.so (NCCL, CUDA kernels and graphs)
 #   lib/libdnc_predictor.so, include/dnc-host/predictor/*.h   for other programs, in C++ and C
 #   lib/libdnc_ops.so                               torch.ops.dnc.*, for Python too
 #   include/dnc-host/registry/*.h, ops/*.h, lib/cmake/dnc-host/   for plugins of other projects
@@ -23,6 +23,12 @@ dnc_install_rpath(../lib dnc-host)
 install(TARGETS dnc-host RUNTIME DESTINATION bin)
 dnc_install_rpath(../.. ${DNC_PLUGIN_MODULES})
 install(TARGETS ${DNC_PLUGIN_MODULES} LIBRARY DESTINATION lib/dnc-host/plugins)
+foreach(_library dnc_nccl dnc_ops_cuda dnc_cuda_graph)  # where CMake has found CUDA
+  if(TARGET ${_library})
+    dnc_install_rpath(.. ${_library})
+    install(TARGETS ${_library} LIBRARY DESTINATION lib/dnc-host)
+  endif()
+endforeach()
 
 install(DIRECTORY registry ops predictor DESTINATION include/dnc-host FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY configs keymaps templates DESTINATION share/dnc-host)

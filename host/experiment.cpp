@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/choose_gpu.h"
 #include "host/cuda_library.h"
 #include "host/data/named_classes.h"
 #include "registry/error.h"
@@ -116,6 +117,10 @@ void TrainOptions::fields(Fields& f) {
             {"float16", Precision::kFloat16}},
            "Number format of the forward pass; parameters stay float32.");
   f("channels_last", channels_last, "Memory layout of images and convolutions.");
+  f.choice("cuda_graph", cuda_graph,
+           {{"off", CudaGraph::kOff}, {"auto", CudaGraph::kAuto}, {"on", CudaGraph::kOn}},
+           "On a GPU, record the forward and backward passes once and replay them: never, where "
+           "that gives the same (the log says why not), or as a must.");
   f("accumulate", accumulate, "Parts into which a batch is split to save memory.").at_least(1);
   f("clip_norm", clip_norm, "Largest norm of all gradients together; 0 does not clip.").at_least(0);
   f("base_batch_size", base_batch_size,
@@ -169,17 +174,6 @@ void ExperimentOptions::fields(Fields& f) {
 
 namespace {
 
-// N of "cuda:N", 0 for "cuda"; nothing for other words.
-std::optional<int64_t> gpu_index(const std::string& name) {
-  if (name == "cuda") return 0;
-  const auto digits = name.rfind("cuda:", 0) == 0 ? name.substr(5) : "";
-  if (digits.empty() || digits.size() > 3 ||
-      digits.find_first_not_of("0123456789") != std::string::npos) {
-    return std::nullopt;
-  }
-  return std::stoll(digits);
-}
-
 void check_classes(const DataOptions& data, const Node& node) {
   auto names = data.classes;
   std::sort(names.begin(), names.end());
@@ -222,7 +216,7 @@ void check_together(const ExperimentOptions& options, const Node& config) {
   }
   check_classes(data, *config.find("data"));
   const auto& device = options.device;
-  if (device != "auto" && device != "cpu" && !gpu_index(device)) {
+  if (device != "auto" && device != "cpu" && !gpu_number(device)) {
     config.fail("device", "must be auto, cpu, cuda or cuda:N, not '" + device + "'");
   }
 }
@@ -512,23 +506,19 @@ void Experiment::use_ranks(Communicator* modules, int64_t local_rank, int64_t lo
 torch::Device Experiment::device() const {
   const auto& name = options_.device;
   if (name == "cpu") return torch::kCPU;
-  const bool has_cuda = open_cuda_library() && torch::cuda::is_available();
-  if (name == "auto" && !has_cuda) return torch::kCPU;
-  if (!has_cuda) config_.fail("device", "is '" + name + "', but no GPU is usable here; use cpu");
-  const auto count = static_cast<int64_t>(torch::cuda::device_count());
-  const bool of_rank = name == "auto" || (name == "cuda" && local_ranks_ > 1);
-  // One GPU alone is what a launcher has given to this rank: Slurm shows each rank its own.
-  const auto index = of_rank ? (count == 1 ? 0 : local_rank_) : gpu_index(name).value();
-  if (!of_rank && local_ranks_ > 1) {
-    config_.fail("device", "is '" + name + "', one GPU for the " + std::to_string(local_ranks_) +
-                               " ranks of this machine; use cuda, which gives each its own");
+  const auto facts = cuda_facts();
+  const auto problem = gpu_problem(facts);
+  if (name == "auto" && !problem.empty()) return torch::kCPU;
+  if (!problem.empty()) {
+    config_.fail("device",
+                 "is '" + name + "', but no GPU is usable here: " + problem + "; use cpu");
   }
-  if (index >= count) {
-    const auto which = of_rank ? ", GPU " + std::to_string(index) + " for this rank" : "";
-    config_.fail("device", "is '" + name + "'" + which + ", but there are " +
-                               std::to_string(count) + " GPUs, numbered from 0");
+  try {
+    const auto index = choose_gpu(name, facts.devices, local_rank_, local_ranks_);
+    return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+  } catch (const OptionError& error) {
+    config_.fail(error.option(), error.what());
   }
-  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
 }
 
 }  // namespace dnc

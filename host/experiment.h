@@ -105,12 +105,14 @@ struct EarlyStopOptions {
 };
 
 enum class Precision { kFloat32, kBFloat16, kFloat16 };
+enum class CudaGraph { kOff, kAuto, kOn };
 
 struct TrainOptions {
   std::optional<double> epochs;
   std::optional<int64_t> steps;
   Precision precision = Precision::kFloat32;
   bool channels_last = true;
+  CudaGraph cuda_graph = CudaGraph::kOff;
   int64_t accumulate = 1;
   double clip_norm = 0;
   int64_t base_batch_size = 0;

@@ -33,15 +33,22 @@ void count(const int64_t* predictions, const int64_t* labels, int64_t size, int6
 
 }  // namespace
 
-torch::Tensor count_confusion(const torch::Tensor& predictions, const torch::Tensor& labels,
-                              int64_t classes) {
-  TORCH_CHECK(predictions.sizes() == labels.sizes(), "dnc: predictions ", predictions.sizes(),
-              " and labels ", labels.sizes(), " must have one shape");
+void check_count_confusion(const torch::Tensor& predictions, const torch::Tensor& labels,
+                           int64_t classes) {
+  TORCH_CHECK(predictions.sym_sizes() == labels.sym_sizes(), "dnc: predictions ",
+              predictions.sym_sizes(), " and labels ", labels.sym_sizes(), " must have one shape");
+  TORCH_CHECK(predictions.device() == labels.device(), "dnc: predictions are on ",
+              predictions.device(), ", labels on ", labels.device());
   TORCH_CHECK(predictions.scalar_type() == torch::kLong && labels.scalar_type() == torch::kLong,
               "dnc: predictions and labels must be int64, not ", predictions.scalar_type(), " and ",
               labels.scalar_type());
   TORCH_CHECK(classes >= 1 && classes <= 1 << 15, "dnc: expected 1 to 32768 classes, got ",
               classes);
+}
+
+torch::Tensor count_confusion(const torch::Tensor& predictions, const torch::Tensor& labels,
+                              int64_t classes) {
+  check_count_confusion(predictions, labels, classes);
   if (!labels.is_cpu()) return by_operators(predictions, labels, classes);
   const auto found = predictions.contiguous(), wanted = labels.contiguous();
   const int64_t size = wanted.numel(), tables = std::max<int64_t>(1, parts(size, kPairs));

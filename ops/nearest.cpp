@@ -175,30 +175,54 @@ torch::Tensor traceable_nearest_cosine(const torch::Tensor& x, const torch::Tens
          factor;
 }
 
-void check(const torch::Tensor& x, const torch::Tensor& prototypes) {
-  TORCH_CHECK(x.dim() >= 1 && prototypes.dim() == 3 && x.size(-1) == prototypes.size(2),
-              "dnc: expected x [..., D] and prototypes [C, K, D], got ", x.sizes(), " and ",
-              prototypes.sizes());
-  TORCH_CHECK(prototypes.size(0) >= 1 && prototypes.size(1) >= 1 && prototypes.size(1) <= 256,
-              "dnc: expected 1 to 256 prototypes of at least one class, got ", prototypes.sizes());
+}  // namespace
+
+void check_of_forward(const torch::Tensor& gradient, const torch::Tensor& x,
+                      const torch::Tensor& prototypes, const torch::Tensor& index,
+                      const torch::Tensor& scale) {
+  auto each = x.sizes().vec();
+  each.back() = prototypes.size(0);
+  const auto rows = x.sizes().slice(0, x.dim() - 1);
+  TORCH_CHECK(gradient.sizes() == each && index.sizes() == each && scale.sizes() == rows &&
+                  gradient.scalar_type() == x.scalar_type() &&
+                  scale.scalar_type() == x.scalar_type() && index.scalar_type() == torch::kByte,
+              "dnc: expected a gradient ", at::IntArrayRef(each), " of ", x.scalar_type(),
+              ", an index of bytes like it and a scale ", rows, ", got ", gradient.sizes(), " of ",
+              gradient.scalar_type(), ", ", index.sizes(), " of ", index.scalar_type(), " and ",
+              scale.sizes(), " of ", scale.scalar_type());
+  TORCH_CHECK(gradient.device() == x.device() && index.device() == x.device() &&
+                  scale.device() == x.device(),
+              "dnc: x, its gradient, index and scale must be on one device");
+  if (!index.is_cpu() || index.numel() == 0) return;
+  TORCH_CHECK_INDEX(index.max().item<uint8_t>() < prototypes.size(1), "dnc: an index is not below ",
+                    prototypes.size(1));
+}
+
+void check_nearest(const torch::Tensor& x, const torch::Tensor& prototypes) {
+  TORCH_CHECK(x.dim() >= 1 && prototypes.dim() == 3 && x.sym_size(-1) == prototypes.sym_size(2) &&
+                  x.sym_size(-1) >= 1,
+              "dnc: expected x [..., D] and prototypes [C, K, D] with D from 1 on, got ",
+              x.sym_sizes(), " and ", prototypes.sym_sizes());
+  TORCH_CHECK(
+      prototypes.sym_size(0) >= 1 && prototypes.sym_size(1) >= 1 && prototypes.sym_size(1) <= 256,
+      "dnc: expected 1 to 256 prototypes of at least one class, got ", prototypes.sym_sizes());
+  TORCH_CHECK(x.device() == prototypes.device(), "dnc: x is on ", x.device(),
+              ", the prototypes are on ", prototypes.device());
   TORCH_CHECK(x.scalar_type() == prototypes.scalar_type() && x.is_floating_point(),
               "dnc: x and the prototypes must be floats of one type, not ", x.scalar_type(),
               " and ", prototypes.scalar_type());
 }
 
-/// x [..., D] as [N, P, D], without a copy where the pixels lie behind each other; as one image if
-/// they all do.
-torch::Tensor rows_of(const torch::Tensor& x) {
+torch::Tensor flatten_rows(const torch::Tensor& x) {
   if (x.dim() == 1) return x.view({1, 1, -1});
   return x.dim() == 2 || x.is_contiguous() ? x.flatten(0, -2).unsqueeze(0) : x.flatten(1, -2);
 }
 
-}  // namespace
-
 std::tuple<torch::Tensor, torch::Tensor, torch::Tensor> nearest_of_classes(
     const torch::Tensor& x, const torch::Tensor& prototypes, double factor) {
-  check(x, prototypes);
-  const auto [scores, index, scale] = find_nearest(rows_of(x), prototypes.contiguous(), factor);
+  check_nearest(x, prototypes);
+  const auto [scores, index, scale] =
+      find_nearest(flatten_rows(x), prototypes.contiguous(), factor);
   auto sizes = x.sizes().vec();
   sizes.pop_back();
   const auto rows = scale.view(sizes);
@@ -212,13 +236,14 @@ torch::Tensor nearest_of_classes_backward(const torch::Tensor& gradient, const t
                                           const torch::Tensor& prototypes,
                                           const torch::Tensor& index, const torch::Tensor& scale,
                                           double factor) {
-  check(x, prototypes);
+  check_nearest(x, prototypes);
+  check_of_forward(gradient, x, prototypes, index, scale);
   const int64_t C = prototypes.size(0);
-  const auto rows = rows_of(x);
+  const auto rows = flatten_rows(x);
   const auto scales = scale.flatten();
-  auto result =
-      sum_nearest(gradient.contiguous().view({-1, C}), index.view({-1, C}), prototypes.contiguous())
-          .view(rows.sizes());
+  auto result = sum_nearest(gradient.contiguous().view({-1, C}), index.contiguous().view({-1, C}),
+                            prototypes.contiguous())
+                    .view(rows.sizes());
   const int64_t P = rows.size(1), step = std::max<int64_t>(1, block_size(x) / rows.size(2));
   for (int64_t i = 0; i < rows.size(0) * parts(P, step); ++i) {
     const int64_t image = i / parts(P, step);
@@ -244,26 +269,37 @@ torch::Tensor nearest_cosine(const torch::Tensor& x, const torch::Tensor& protot
   return std::get<0>(nearest.call(x, prototypes, factor));
 }
 
-torch::Tensor own_similarities(const torch::Tensor& points, const torch::Tensor& rows,
-                               const torch::Tensor& labels, const torch::Tensor& prototypes) {
+torch::Tensor own_similarities_by_operators(const torch::Tensor& points,
+                                            const std::optional<torch::Tensor>& rows,
+                                            const torch::Tensor& labels,
+                                            const torch::Tensor& prototypes) {
   const int64_t R = labels.size(0), K = prototypes.size(1), D = prototypes.size(2);
   auto similarities = at::empty({R, K}, points.options());
-  const auto rows_at = [&](int64_t begin, int64_t count) {
-    return rows.defined() ? points.index_select(0, rows.narrow(0, begin, count))
-                          : points.narrow(0, begin, count);
-  };
-  if (!has_kernels(points)) {
-    const int64_t step = std::max<int64_t>(1, block_size(points) / (K * D));
-    for (int64_t i = 0; i < parts(R, step); ++i) {
-      const auto [begin, count] = part(i, step, R);
-      const auto label = labels.narrow(0, begin, count);
-      const auto own = prototypes.index_select(0, label.clamp_min(0));  // [count, K, D]
-      auto target = similarities.narrow(0, begin, count);
-      target.copy_(at::bmm(own, rows_at(begin, count).unsqueeze(2)).squeeze(2));
-      target.masked_fill_(label.lt(0).unsqueeze(1), 0);
-    }
-    return similarities;
+  const int64_t step = std::max<int64_t>(1, block_size(points) / (K * D));
+  for (int64_t i = 0; i < parts(R, step); ++i) {
+    const auto [begin, count] = part(i, step, R);
+    const auto label = labels.narrow(0, begin, count);
+    const auto own = prototypes.index_select(0, label.clamp_min(0));  // [count, K, D]
+    const auto some = rows ? points.index_select(0, rows->narrow(0, begin, count))
+                           : points.narrow(0, begin, count);
+    auto target = similarities.narrow(0, begin, count);
+    target.copy_(at::bmm(own, some.unsqueeze(2)).squeeze(2));
+    target.masked_fill_(label.lt(0).unsqueeze(1), 0);
   }
+  return similarities;
+}
+
+torch::Tensor own_similarities(const torch::Tensor& points, const torch::Tensor& rows,
+                               const torch::Tensor& labels, const torch::Tensor& prototypes) {
+  if (!has_kernels(points)) {
+    using Operator = decltype(own_similarities_by_operators);
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("dnc::own_similarities", "")
+                               .typed<Operator>();
+    return op.call(points, rows.defined() ? std::optional(rows) : std::nullopt, labels, prototypes);
+  }
+  const int64_t R = labels.size(0), K = prototypes.size(1), D = prototypes.size(2);
+  auto similarities = at::empty({R, K}, points.options());
   if constexpr (kernels::kAvailable) {
     const auto* label = labels.const_data_ptr<int64_t>();
     for (int64_t i = 0; i < R; ++i) {

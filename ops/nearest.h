@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <optional>
 #include <tuple>
 
 #include "registry/export.h"
@@ -25,17 +26,36 @@ DNC_EXPORT torch::Tensor own_similarities(const torch::Tensor& points, const tor
                                           const torch::Tensor& labels,
                                           const torch::Tensor& prototypes);
 
-// The operators behind nearest_cosine(), for dispatch.cpp to register.
+// The operators behind them in LibTorch's own operators, for dispatch.cpp to register.
 
 /// Scores [..., C], which of its prototypes is the nearest of each class, uint8 [..., C], and
 /// factor / |x|, [...], 0 for a row of zeros.
-std::tuple<torch::Tensor, torch::Tensor, torch::Tensor> nearest_of_classes(
+DNC_EXPORT std::tuple<torch::Tensor, torch::Tensor, torch::Tensor> nearest_of_classes(
     const torch::Tensor& x, const torch::Tensor& prototypes, double factor);
 
 /// The gradient of x from that of the scores.
-torch::Tensor nearest_of_classes_backward(const torch::Tensor& gradient, const torch::Tensor& x,
-                                          const torch::Tensor& prototypes,
-                                          const torch::Tensor& index, const torch::Tensor& scale,
-                                          double factor);
+DNC_EXPORT torch::Tensor nearest_of_classes_backward(const torch::Tensor& gradient,
+                                                     const torch::Tensor& x,
+                                                     const torch::Tensor& prototypes,
+                                                     const torch::Tensor& index,
+                                                     const torch::Tensor& scale, double factor);
+
+/// x [..., D] as [N, P, D], without a copy where the pixels lie behind each other; as one image if
+/// they all do.
+DNC_EXPORT torch::Tensor flatten_rows(const torch::Tensor& x);
+
+/// What the two above throw for arguments that do not fit.
+DNC_EXPORT void check_nearest(const torch::Tensor& x, const torch::Tensor& prototypes);
+
+/// What the second throws besides, for what the forward pass left. Numbers in an index are the
+/// places where the kernels read.
+DNC_EXPORT void check_of_forward(const torch::Tensor& gradient, const torch::Tensor& x,
+                                 const torch::Tensor& prototypes, const torch::Tensor& index,
+                                 const torch::Tensor& scale);
+
+DNC_EXPORT torch::Tensor own_similarities_by_operators(const torch::Tensor& points,
+                                                       const std::optional<torch::Tensor>& rows,
+                                                       const torch::Tensor& labels,
+                                                       const torch::Tensor& prototypes);
 
 }  // namespace dnc

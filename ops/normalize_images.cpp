@@ -1,5 +1,8 @@
 #include "ops/normalize_images.h"
 
+#include <ATen/Dispatch.h>
+
+#include <algorithm>
 #include <array>
 
 #include "ops/blocks.h"
@@ -55,21 +58,81 @@ void normalize_strided(const uint8_t* from, int64_t channel_stride, int64_t stri
   }
 }
 
+/// Pixels left to right become right to left.
 template <typename T>
-void normalize(const torch::Tensor& images, const Channels& channels, torch::Tensor& result) {
+void mirror(T* row, int64_t pixels, int64_t channels) {
+  for (int64_t x = 0; x < pixels / 2; ++x) {
+    std::swap_ranges(row + x * channels, row + (x + 1) * channels,
+                     row + (pixels - 1 - x) * channels);
+  }
+}
+
+/// A row of black pixels, normalised.
+template <typename T>
+void fill_black(int64_t pixels, const Channels& channels, T* to) {
+  for (int64_t i = 0; i < pixels * channels.count; ++i) {
+    const int64_t c = i % channels.count;
+    to[i] = static_cast<T>((0 - channels.mean[c]) * channels.scale[c]);
+  }
+}
+
+template <typename T>
+void normalize(const torch::Tensor& images, const Channels& channels, const ImageCrops& crops,
+               torch::Tensor& result) {
   const int64_t C = images.size(1), H = images.size(2), W = images.size(3);
+  const int64_t height = result.size(2), width = result.size(3);
+  const auto corners = crops.corners ? crops.corners->contiguous() : torch::Tensor();
+  const auto flips = crops.flips ? crops.flips->contiguous() : torch::Tensor();
+  const auto* corner = crops.corners ? corners.const_data_ptr<int64_t>() : nullptr;
+  const auto* flip = crops.flips ? flips.const_data_ptr<bool>() : nullptr;
   const auto* data = images.const_data_ptr<uint8_t>();
   auto* out = result.mutable_data_ptr<T>();
   const bool packed = images.stride(1) == 1 && images.stride(3) == C;
-  parallel(images.size(0) * H, W * C, [&](int64_t i) {
-    const auto* row = data + i / H * images.stride(0) + i % H * images.stride(2);
-    auto* to = out + i * W * C;
-    if (packed) {
-      normalize_packed(row, W, channels, to);
-    } else {
-      normalize_strided(row, images.stride(1), images.stride(3), W, channels, to);
+  parallel(images.size(0) * height, width * C, [&](int64_t i) {
+    const int64_t image = i / height;
+    const int64_t y = i % height + (corner ? corner[2 * image] : 0);
+    const int64_t left = corner ? corner[2 * image + 1] : 0;
+    auto* to = out + i * width * C;
+    // The pixels [begin, end) of this row are in the image.
+    const int64_t begin = std::clamp<int64_t>(-left, 0, width);
+    const int64_t end = y < 0 || y >= H ? begin : std::clamp<int64_t>(W - left, begin, width);
+    fill_black(begin, channels, to);
+    fill_black(width - end, channels, to + end * C);
+    if (begin < end) {
+      const auto* from = data + image * images.stride(0) + y * images.stride(2) +
+                         (left + begin) * images.stride(3);
+      if (packed) {
+        normalize_packed(from, end - begin, channels, to + begin * C);
+      } else {
+        normalize_strided(from, images.stride(1), images.stride(3), end - begin, channels,
+                          to + begin * C);
+      }
     }
+    if (flip && flip[image]) mirror(to, width, C);
   });
+}
+
+/// The crops of images [N, C, H, W], as bytes.
+torch::Tensor crop_by_operators(const torch::Tensor& images, int64_t height, int64_t width,
+                                const ImageCrops& crops) {
+  const auto options = images.options().dtype(torch::kLong);
+  const int64_t N = images.size(0);
+  auto y = at::arange(height, options).view({1, -1, 1});
+  auto x = at::arange(width, options).view({1, 1, -1}).expand({N, 1, -1});
+  if (crops.flips) x = at::where(crops.flips->view({-1, 1, 1}), x.flip({2}), x);
+  if (crops.corners) {
+    y = y + crops.corners->select(1, 0).view({-1, 1, 1});
+    x = x + crops.corners->select(1, 1).view({-1, 1, 1});
+  }
+  const auto inside = [](const torch::Tensor& at, int64_t size) {
+    return at.ge(0).logical_and_(at.lt(size));
+  };
+  const auto there = inside(y, images.size(2)).logical_and(inside(x, images.size(3)));
+  return images.permute({0, 2, 3, 1})
+      .index({at::arange(N, options).view({-1, 1, 1}), y.clamp(0, images.size(2) - 1),
+              x.clamp(0, images.size(3) - 1)})
+      .masked_fill_(there.logical_not().unsqueeze(3), 0)
+      .permute({0, 3, 1, 2});
 }
 
 torch::Tensor by_operators(const torch::Tensor& images, at::ArrayRef<double> mean,
@@ -86,35 +149,55 @@ torch::Tensor by_operators(const torch::Tensor& images, at::ArrayRef<double> mea
 
 }  // namespace
 
-void check_normalize_images(at::ScalarType type, int64_t dimensions, at::ArrayRef<double> mean,
-                            at::ArrayRef<double> std, at::ScalarType dtype) {
-  TORCH_CHECK(type == torch::kByte && dimensions == 4,
-              "dnc: expected images uint8 [N, C, H, W], got ", dimensions, " dimensions of ", type);
+std::vector<c10::SymInt> check_normalize_images(const torch::Tensor& images,
+                                                at::ArrayRef<double> mean, at::ArrayRef<double> std,
+                                                at::ScalarType dtype, const ImageCrops& crops) {
+  TORCH_CHECK(images.scalar_type() == torch::kByte && images.dim() == 4,
+              "dnc: expected images uint8 [N, C, H, W], got ", images.dim(), " dimensions of ",
+              images.scalar_type());
   TORCH_CHECK(mean.size() >= 1 && mean.size() <= 4 && mean.size() == std.size(),
               "dnc: expected a mean and std for each of 1 to 4 channels, got ", mean.size(),
               " and ", std.size());
   TORCH_CHECK(c10::isFloatingType(dtype), "dnc: normalised images are floats, not ", dtype);
+  TORCH_CHECK(images.sym_size(1) == static_cast<int64_t>(mean.size()), "dnc: images ",
+              images.sym_sizes(), " have other channels than the ", mean.size(),
+              " of mean and std");
+  auto sizes = images.sym_sizes().vec();
+  const auto fits = [&](const torch::Tensor& x, at::ScalarType type, int64_t dimensions) {
+    return x.scalar_type() == type && x.dim() == dimensions && x.sym_size(0) == sizes[0] &&
+           x.device() == images.device();
+  };
+  TORCH_CHECK(
+      !crops.corners || (fits(*crops.corners, torch::kLong, 2) && crops.corners->sym_size(1) == 2),
+      "dnc: expected corners int64 [N, 2] beside the images, got ", crops.corners->sym_sizes(),
+      " of ", crops.corners->scalar_type());
+  TORCH_CHECK(!crops.flips || fits(*crops.flips, torch::kBool, 1),
+              "dnc: expected flips bool [N] beside the images, got ", crops.flips->sym_sizes(),
+              " of ", crops.flips->scalar_type());
+  if (crops.size) {
+    TORCH_CHECK(crops.size->size() == 2 && crops.size->at(0) >= 1 && crops.size->at(1) >= 1,
+                "dnc: expected the height and width of the crops, got ", *crops.size);
+    sizes[2] = crops.size->at(0);
+    sizes[3] = crops.size->at(1);
+  }
+  return sizes;
 }
 
 torch::Tensor normalize_images(const torch::Tensor& images, at::ArrayRef<double> mean,
-                               at::ArrayRef<double> std, at::ScalarType dtype) {
-  check_normalize_images(images.scalar_type(), images.dim(), mean, std, dtype);
-  TORCH_CHECK(images.size(1) == static_cast<int64_t>(mean.size()), "dnc: images ", images.sizes(),
-              " have other channels than the ", mean.size(), " of mean and std");
-  if (!images.is_cpu()) return by_operators(images, mean, std, dtype);
-  auto result =
-      at::empty(images.sizes(), images.options().dtype(dtype), at::MemoryFormat::ChannelsLast);
-  const Channels channels(mean, std);
-  switch (dtype) {
-    case torch::kFloat:
-      normalize<float>(images, channels, result);
-      return result;
-    case torch::kBFloat16:
-      normalize<at::BFloat16>(images, channels, result);
-      return result;
-    default:
-      return by_operators(images, mean, std, dtype);
+                               at::ArrayRef<double> std, at::ScalarType dtype,
+                               const ImageCrops& crops) {
+  const auto symbolic = check_normalize_images(images, mean, std, dtype, crops);
+  const auto sizes = C10_AS_INTARRAYREF_SLOW(symbolic);
+  if (!images.is_cpu()) {
+    const bool whole = !crops.corners && !crops.size && !crops.flips;
+    return by_operators(whole ? images : crop_by_operators(images, sizes[2], sizes[3], crops), mean,
+                        std, dtype);
   }
+  auto result = at::empty(sizes, images.options().dtype(dtype), at::MemoryFormat::ChannelsLast);
+  const Channels channels(mean, std);
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "normalize_images",
+                                  [&] { normalize<scalar_t>(images, channels, crops, result); });
+  return result;
 }
 
 }  // namespace dnc

@@ -11,8 +11,12 @@ namespace dnc {
 /// Means of values [R, D] by segment: `segments` int64 [R], each in [0, size), negative where a row
 /// counts nowhere. Returns means [size, D], 0 of a segment without a row, and counts [size]. The
 /// same bits each time.
-std::pair<torch::Tensor, torch::Tensor> segment_mean(const torch::Tensor& values,
-                                                     const torch::Tensor& segments, int64_t size);
+DNC_EXPORT std::pair<torch::Tensor, torch::Tensor> segment_mean(const torch::Tensor& values,
+                                                                const torch::Tensor& segments,
+                                                                int64_t size);
+
+/// What it throws for arguments that do not fit.
+DNC_EXPORT void check_segments(const torch::Tensor& values, const torch::Tensor& segments);
 
 /// Its gradient of the values [R, D], from that of the means.
 torch::Tensor segment_mean_backward(const torch::Tensor& gradient, const torch::Tensor& segments,
@@ -29,5 +33,14 @@ torch::Tensor segment_mean_backward(const torch::Tensor& gradient, const torch::
 DNC_EXPORT void momentum_update(torch::Tensor& table, const torch::Tensor& points,
                                 const torch::Tensor& rows, const torch::Tensor& counts,
                                 double momentum);
+
+/// The operator dnc::momentum_update_ in LibTorch's own operators: the same, with negative `rows`
+/// for points that do not count, whatever they are.
+DNC_EXPORT void momentum_update_by_operators(torch::Tensor& table, const torch::Tensor& points,
+                                             const torch::Tensor& rows, double momentum);
+
+/// What it throws for arguments that do not fit.
+DNC_EXPORT void check_momentum_update(const torch::Tensor& table, const torch::Tensor& points,
+                                      const torch::Tensor& rows);
 
 }  // namespace dnc

@@ -1,5 +1,7 @@
 #include "ops/sinkhorn.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
+
 #include <cmath>
 #include <limits>
 
@@ -22,6 +24,25 @@ torch::Tensor sinkhorn(const torch::Tensor& similarities, const Groups& classes,
     scale += classes.sum(plan).log_();
   }
   return logits - classes.to_samples(scale);
+}
+
+torch::Tensor sinkhorn_by_operators(const torch::Tensor& similarities, const torch::Tensor& labels,
+                                    int64_t classes, int64_t iterations, double epsilon) {
+  if (labels.is_cpu() && labels.numel() > 0) {  // a wrong one would be a write beyond the groups
+    TORCH_CHECK_INDEX(labels.max().item<int64_t>() < classes, "dnc: a label is not below ",
+                      classes);
+  }
+  // Those that count nowhere are a class of their own.
+  const Groups groups(labels.masked_fill(labels.lt(0), classes), classes + 1);
+  return sinkhorn(similarities, groups, iterations, epsilon);
+}
+
+torch::Tensor sinkhorn(const torch::Tensor& similarities, const torch::Tensor& labels,
+                       int64_t classes, int64_t iterations, double epsilon) {
+  using Operator = decltype(sinkhorn_by_operators);
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("dnc::sinkhorn_logits", "").typed<Operator>();
+  return op.call(similarities, labels, classes, iterations, epsilon);
 }
 
 torch::Tensor largest_share(const torch::Tensor& plan_logits, const torch::Tensor& similarities) {

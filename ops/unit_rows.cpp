@@ -1,8 +1,9 @@
 #include "ops/unit_rows.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <utility>
+#include <tuple>
 
 #include "ops/blocks.h"
 #include "ops/cpu/kernels.h"
@@ -11,17 +12,7 @@ namespace dnc {
 namespace {
 
 /// Points [R, D] and their scale, 1 / |x| or 0, [R].
-using Points = std::pair<torch::Tensor, torch::Tensor>;
-
-Points by_operators(const torch::Tensor& x, const torch::Tensor& labels) {
-  const auto length = at::linalg_vector_norm(x, 2, 2).flatten();
-  const auto out = labels.lt(0).logical_or_(length.eq(0));
-  auto points = at::empty({labels.size(0), x.size(2)}, x.options());
-  points.view(x.sizes()).copy_(x);
-  const auto scale = length.reciprocal_().masked_fill_(out, 0);
-  points.mul_(scale.unsqueeze(1)).masked_fill_(out.unsqueeze(1), 0);  // also NaN times 0
-  return {points, scale};
-}
+using Points = std::tuple<torch::Tensor, torch::Tensor>;
 
 /// Calls body(rows, first, count) for blocks of the rows of x [N, P, D]; `first` counts through
 /// all.
@@ -53,11 +44,18 @@ Points by_kernel(const torch::Tensor& x, const torch::Tensor& labels) {
   return {points, scale};
 }
 
+Points by_operator(const torch::Tensor& x, const torch::Tensor& labels) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("dnc::unit_rows", "")
+                             .typed<Points(const torch::Tensor&, const torch::Tensor&)>();
+  return op.call(x, labels);
+}
+
 class UnitRows : public torch::autograd::Function<UnitRows> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& labels) {
-    const auto [points, scale] = has_kernels(x) ? by_kernel(x, labels) : by_operators(x, labels);
+    const auto [points, scale] = has_kernels(x) ? by_kernel(x, labels) : by_operator(x, labels);
     context->save_for_backward({points, scale});
     context->saved_data["sizes"] = x.sizes().vec();
     return points;
@@ -85,6 +83,17 @@ class UnitRows : public torch::autograd::Function<UnitRows> {
 };
 
 }  // namespace
+
+std::tuple<torch::Tensor, torch::Tensor> unit_rows_by_operators(const torch::Tensor& x,
+                                                                const torch::Tensor& labels) {
+  const auto length = at::linalg_vector_norm(x, 2, 2).flatten();
+  const auto out = labels.lt(0).logical_or_(length.eq(0));
+  auto points = at::empty({labels.size(0), x.size(2)}, x.options());
+  points.view(x.sizes()).copy_(x);
+  const auto scale = length.reciprocal_().masked_fill_(out, 0);
+  points.mul_(scale.unsqueeze(1)).masked_fill_(out.unsqueeze(1), 0);  // also NaN times 0
+  return {points, scale};
+}
 
 torch::Tensor finite_rows(const torch::Tensor& x) {
   if (!has_kernels(x)) {

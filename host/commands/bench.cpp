@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -20,6 +21,8 @@
 #include "host/report/format.h"
 #include "host/report/statistics.h"
 #include "host/train/autocast.h"
+#include "host/train/phase.h"
+#include "host/train/profile.h"
 #include "host/train/runner.h"
 #include "host/train/step.h"
 #include "registry/communicator.h"
@@ -29,6 +32,7 @@ namespace dnc {
 namespace {
 
 constexpr int64_t kWarmUp = 2;  // calls that are not counted: memory and kernels are chosen in them
+constexpr int64_t kProfiled = 3;  // steps in a trace
 
 double now() {
   const auto time = std::chrono::steady_clock::now().time_since_epoch();
@@ -78,11 +82,14 @@ struct BenchCommand {
   std::string config;
   std::optional<int64_t> batch;
   int64_t steps = 10;
+  std::string profile;  // file; empty for none
+  bool nvtx = false;
   bool json = false;
   std::vector<std::string> overrides;
 
   int run() {
     if (batch) overrides.push_back(fmt::format("data.batch_size={}", *batch));
+    check_profile();
     Program program;
     const auto owned = program.experiment(config, overrides);
     auto& experiment = *owned;
@@ -90,9 +97,19 @@ struct BenchCommand {
     if (!experiment.has_split("train")) {
       throw ConfigError(config + ": has no training data, whose batches are needed");
     }
+    std::optional<NvtxRanges> ranges;
+    if (nvtx) ranges.emplace(experiment.device());
     const auto measured = measure(experiment);
     json ? print_json(experiment, measured) : print(experiment, measured);
     return 0;
+  }
+
+  // Before minutes of measuring.
+  void check_profile() const {
+    const auto folder = std::filesystem::path(profile).parent_path();
+    if (folder.empty() || std::filesystem::is_directory(folder)) return;
+    throw Error(profile + ": the trace cannot be written there: " + folder.string() +
+                " is no folder");
   }
 
   Measured measure(Experiment& experiment) const {
@@ -116,10 +133,22 @@ struct BenchCommand {
     const auto one = batches.next();
     found.image = one.images.sizes().slice(1).vec();
     measure_forward(*model, one, options.train.precision, device, found);
-    if (options.optimizer.empty()) return found;
-
+    if (options.optimizer.empty()) {
+      write_profile(device, [&] {
+        const auto images = next_of(batches).images.to(device);
+        pass_forward(*model, images, options.train.precision, device);
+      });
+      return found;
+    }
     TrainStep step(experiment, model, device, alone);
+    step.log_to([](const std::string& text) { std::cerr << text << "\n"; });
     model->train();
+    measure_training(step, one, batches, device, found);
+    return found;
+  }
+
+  void measure_training(TrainStep& step, const Batch& one, EndlessBatches& batches,
+                        torch::Device device, Measured& found) const {
     int64_t done = 0;
     const auto take_step = [&](const Batch& taken) {
       step.run(taken, done++).front().second.item<double>();  // waits for the device
@@ -128,11 +157,24 @@ struct BenchCommand {
     found.train->seconds = median_seconds(steps, [&] { take_step(one); });
     found.train->peak_mib = peak_mib(device);
     const double waited = batches.waited(), begin = now();
-    for (int64_t i = 0; i < steps; ++i) take_step(batches.next());
+    for (int64_t i = 0; i < steps; ++i) take_step(next_of(batches));
     const double seconds = now() - begin;
     found.together.seconds = seconds / static_cast<double>(steps);
     found.wait_share = (batches.waited() - waited) / seconds;
-    return found;
+    write_profile(device, [&] { take_step(next_of(batches)); });
+  }
+
+  static Batch next_of(EndlessBatches& batches) {
+    const Phase phase("data");
+    return batches.next();
+  }
+
+  // A few steps more, which nothing of the above has slowed down.
+  void write_profile(torch::Device device, const std::function<void()>& step) const {
+    if (profile.empty()) return;
+    Profile trace(device);
+    for (int64_t i = 0; i < kProfiled; ++i) step();
+    trace.save(profile);
   }
 
   // Workers load ahead, so one batch says little: the mean of all, after the first ones.
@@ -143,13 +185,19 @@ struct BenchCommand {
     return (now() - begin) / static_cast<double>(calls);
   }
 
+  static void pass_forward(Model& model, const torch::Tensor& images, Precision precision,
+                           torch::Device device) {
+    const Phase phase("forward");
+    const torch::NoGradGuard no_grad;
+    const Autocast autocast(precision, device);
+    model.forward(images).scores.flatten()[0].item<float>();  // waits for the device
+  }
+
   void measure_forward(Model& model, const Batch& batch, Precision precision, torch::Device device,
                        Measured& found) const {
-    const torch::NoGradGuard no_grad;
     model.eval();
     const auto forward = [&](const torch::Tensor& images) {
-      const Autocast autocast(precision, device);
-      return model.forward(images).scores.flatten()[0].item<float>();  // waits for the device
+      pass_forward(model, images, precision, device);
     };
     const auto images = batch.images.to(device);
     found.costs = count_multiply_adds([&] { forward(images.narrow(0, 0, 1)); });
@@ -204,6 +252,7 @@ struct BenchCommand {
       json["together"] = speed(found.together, "images_per_second");
       json["together"]["wait_share"] = found.wait_share;
     }
+    if (!profile.empty()) json["profile"] = profile;
     std::cout << json.dump() << "\n";
   }
 
@@ -252,6 +301,10 @@ struct BenchCommand {
           fmt::format(", {} % of it waiting for data", report::fixed(found.wait_share * 100, 1)));
     }
     std::cout << "\n" << bottleneck(found) << "\n";
+    if (profile.empty()) return;
+    std::cout << fmt::format(
+        "{} has {} steps more; open it in https://ui.perfetto.dev or chrome://tracing.\n", profile,
+        kProfiled);
   }
 };
 
@@ -269,12 +322,20 @@ void add_bench(CLI::App& app, Action& action) {
       ->check(CLI::PositiveNumber)
       ->type_name("N")
       ->capture_default_str();
+  sub->add_option("--profile", command->profile,
+                  "Write a Chrome trace of a few steps more: phases, operators, GPU kernels")
+      ->type_name("FILE");
+  sub->add_flag("--nvtx", command->nvtx,
+                "Phases and operators as NVTX ranges, for Nsight Systems; needs a GPU")
+      ->excludes("--profile");
   sub->add_flag("--json", command->json, "One JSON object instead of text");
   add_overrides(*sub, command->overrides);
   sub->footer(
       example("  dnc-host bench configs/fashion_mnist/resnet8_dnc.yaml\n"
               "  dnc-host bench configs/imagenet/resnet50_dnc.yaml --batch 16 --set \\\n"
-              "    'data.train.dataset={type: Synthetic, classes: 1000, size: 256}'"));
+              "    'data.train.dataset={type: Synthetic, classes: 1000, size: 256}'\n"
+              "  dnc-host bench configs/fashion_mnist/resnet8_dnc.yaml --profile trace.json\n"
+              "  nsys profile dnc-host bench configs/fashion_mnist/resnet8_dnc.yaml --nvtx"));
   sub->callback([command, &action] { action = [command] { return command->run(); }; });
 }
 

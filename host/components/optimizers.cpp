@@ -249,11 +249,13 @@ SGD::SGD(const Options& options)
 }
 
 void SGD::split(const Batch& batch, const std::function<void(const Batch&, bool)>& apply) {
-  if (batch.steps.empty()) return apply(batch, /*first=*/false);
+  if (batch.steps.empty() || batch.past_first_step) return apply(batch, /*first=*/false);
   std::vector<bool> first, later;
+  batch.past_first_step = true;
   for (const double step : values_of(batch.steps)) {
     first.push_back(step == 1);
     later.push_back(step != 1);
+    batch.past_first_step = batch.past_first_step && step > 1;
   }
   if (const auto some = select(batch, first); !some.parameters.empty()) apply(some, true);
   if (const auto some = select(batch, later); !some.parameters.empty()) apply(some, false);

@@ -38,6 +38,7 @@ class GroupedOptimizer : public Optimizer {
         steps;  // float32 scalars: steps of each parameter, this one included
     double lr = 0;
     double weight_decay = 0;
+    mutable bool past_first_step = false;  // all of them, so that nobody needs to look again
   };
   using Scalar = std::optional<torch::Tensor>;
 

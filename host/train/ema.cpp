@@ -1,6 +1,9 @@
 #include "host/train/ema.h"
 
+#include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_sub.h>
 
 #include <algorithm>
 #include <unordered_set>
@@ -26,18 +29,20 @@ Ema::Ema(const torch::nn::Module& model, const EmaOptions& options)
   }
 }
 
-void Ema::update() {
+void Ema::update(const torch::Tensor& skip) {
   TORCH_CHECK(!swapped_, "Ema::update() while the model has the averaged parameters");
   const torch::NoGradGuard no_grad;
-  updates_.add_(1);
-  const auto calls = updates_.item<int64_t>();
+  const auto calls = ++*updates_.mutable_data_ptr<int64_t>();
   if (calls % options_.every != 0) return;
   double decay = options_.decay;
   if (options_.warmup > 0) {
     const auto n = static_cast<double>(calls / options_.every);
     decay = std::min(decay, n / (static_cast<double>(options_.warmup) + n - 1));
   }
-  at::_foreach_lerp_(averages_, parameters_, 1 - decay);
+  if (!skip.defined()) return at::_foreach_lerp_(averages_, parameters_, 1 - decay);
+  const auto change = at::_foreach_sub(parameters_, averages_);
+  at::_foreach_mul_(change, skip.logical_not() * (1 - decay));
+  at::_foreach_add_(averages_, change);
 }
 
 void Ema::swap() {

@@ -32,8 +32,9 @@ class Ema {
   /// must keep shape, type and device.
   Ema(const torch::nn::Module& model, const EmaOptions& options);
 
-  /// After each step of the optimizer.
-  void update();
+  /// After each step of the optimizer. Where `skip`, a scalar on the parameters' device, is not 0,
+  /// the averages stay as they are; the host does not wait to know.
+  void update(const torch::Tensor& skip = {});
   /// Exchanges the values of the averages and of the parameters, in place. A second call restores
   /// both, bit for bit.
   void swap();

@@ -11,11 +11,13 @@
 
 #include "host/environment.h"
 #include "host/explain/anchors.h"
+#include "host/out_of_memory.h"
 #include "host/parallel/divergence.h"
 #include "host/parallel/gather_text.h"
 #include "host/report/run_page.h"
 #include "host/report/run_result.h"
 #include "host/train/mistakes.h"
+#include "host/train/phase.h"
 #include "host/train/result.h"
 #include "host/train/signals.h"
 #include "host/train/start_model.h"
@@ -44,6 +46,16 @@ TensorMap to_map(const std::vector<std::pair<std::string, torch::Tensor>>& tenso
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// What needs less memory than a step with these options.
+std::string memory_advice(const ExperimentOptions& options) {
+  const auto& train = options.train;
+  auto advice = fmt::format(
+      "Try train.accumulate={} (the same batch in more parts), a smaller data.batch_size",
+      2 * train.accumulate);
+  if (train.precision == Precision::kFloat32) advice += ", train.precision=bfloat16";
+  return advice + ", smaller images, or checkpoint_blocks of the backbone.";
 }
 
 // Rank 0 has the folder.
@@ -100,6 +112,10 @@ Runner::Runner(Experiment& experiment, const fs::path& folder, std::string name,
   const bool first = communicator_.rank() == 0;
   if (first && find_checkpoints(folder_.checkpoints()).empty()) start();
   step_ = std::make_unique<TrainStep>(experiment_, model_, device_, communicator_);
+  step_->log_to([this](const std::string& text) {
+    line_.message(text);
+    folder_.log(text);
+  });
   if (const auto learnable = step_->learnable(); !learnable.empty()) {
     step_->reduce_by(communicator_.reducer(learnable));
   }
@@ -206,10 +222,7 @@ void Runner::run_epoch() {
   waited_ = 0;
   for (bool epoch_done = false; !epoch_done && progress_.step < steps_ && !should_stop();) {
     const auto begin = Clock::now();
-    auto batch = loader_->next();
-    if (!batch) throw Error("the loader ended before its epoch did");
-    begin_exchange();
-    auto losses = step_->run(std::move(*batch), progress_.step);
+    auto losses = take_step();
     ++progress_.step;
     ++progress_.batch;
     epoch_done = progress_.batch == steps_per_epoch_;
@@ -232,7 +245,24 @@ void Runner::run_epoch() {
   bad_noted_ = loader_->bad_samples().size();
 }
 
-void Runner::after_step(std::vector<std::pair<std::string, torch::Tensor>> losses, double seconds) {
+ReadBack Runner::take_step() {
+  std::optional<Batch> batch;
+  {
+    const Phase phase("data");
+    batch = loader_->next();
+  }
+  if (!batch) throw Error("the loader ended before its epoch did");
+  begin_exchange();
+  const auto doing =
+      fmt::format("step {} of training, with {} images of {} x {}", progress_.step + 1,
+                  batch->images.size(0), batch->images.size(2), batch->images.size(3));
+  std::optional<ReadBack> losses;
+  with_memory_advice(doing, memory_advice(options_),
+                     [&] { losses.emplace(step_->run(std::move(*batch), progress_.step)); });
+  return std::move(*losses);
+}
+
+void Runner::after_step(ReadBack losses, double seconds) {
   // The losses of the step before are read while the device works on this one.
   read_back();
   pending_ = Pending{progress_.step - 1, std::move(losses)};
@@ -251,10 +281,7 @@ void Runner::after_step(std::vector<std::pair<std::string, torch::Tensor>> losse
 void Runner::read_back() {
   if (!pending_) return;
   const auto pending = std::exchange(pending_, std::nullopt);
-  state_.losses.clear();
-  for (const auto& [name, tensor] : pending->losses) {
-    state_.losses.emplace_back(name, tensor.item<double>());
-  }
+  state_.losses = pending->losses.values();
   const double loss = state_.losses.front().second;
   if (!std::isfinite(loss)) {
     const auto good = find_checkpoints(folder_.checkpoints());
@@ -320,8 +347,14 @@ Evaluation Runner::evaluate_split(const std::string& name, const UseBatch& also_
       evaluation_loader(experiment_.split(name), options_.data, progress_.seed, communicator_);
   Views views;
   views.inference = options_.model.inference;
-  auto evaluation = evaluate(*model_, *loader, name, metrics_, device_, options_.train.precision,
-                             communicator_, views, also_use);
+  Evaluation evaluation;
+  with_memory_advice(
+      fmt::format("the evaluation of {}, with data.eval_batch_size={}", name,
+                  options_.data.eval_batch_size),
+      "Try a smaller data.eval_batch_size or, for large images, model.inference.mode=slide.", [&] {
+        evaluation = evaluate(*model_, *loader, name, metrics_, device_, options_.train.precision,
+                              communicator_, views, also_use);
+      });
   if (!loader->bad_samples().empty()) note_bad_samples(name, *loader);
   return evaluation;
 }

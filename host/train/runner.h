@@ -16,6 +16,7 @@
 #include "host/train/checkpoint.h"
 #include "host/train/evaluate.h"
 #include "host/train/pictures.h"
+#include "host/train/read_back.h"
 #include "host/train/run_folder.h"
 #include "host/train/step.h"
 #include "registry/hook.h"
@@ -54,7 +55,7 @@ class Runner {
   // A step whose losses the device may not have computed yet.
   struct Pending {
     int64_t step;  // that it was, from 0
-    std::vector<std::pair<std::string, torch::Tensor>> losses;
+    ReadBack losses;
   };
 
   void resume();
@@ -64,7 +65,8 @@ class Runner {
   void check_ranks();
   void start();
   void run_epoch();
-  void after_step(std::vector<std::pair<std::string, torch::Tensor>> losses, double seconds);
+  ReadBack take_step();
+  void after_step(ReadBack losses, double seconds);
   void read_back();
   void log_train();
   void show_progress();

@@ -6,6 +6,8 @@
 
 #include "host/inference.h"
 #include "host/train/autocast.h"
+#include "host/train/phase.h"
+#include "registry/error.h"
 #include "registry/head.h"
 
 namespace dnc {
@@ -40,11 +42,6 @@ void clip(const std::vector<torch::Tensor>& gradients, double limit) {
 // How many labels count, as a scalar.
 torch::Tensor valid(const torch::Tensor& labels) { return (labels != kIgnoredLabel).sum(); }
 
-// What a head has seen of a batch, part by part.
-struct Seen {
-  std::vector<torch::Tensor> embeddings, scores;
-};
-
 torch::Tensor join(const std::vector<torch::Tensor>& parts) {
   return parts.size() == 1 ? parts.front() : torch::cat(parts);
 }
@@ -57,6 +54,7 @@ TrainStep::TrainStep(Experiment& experiment, std::shared_ptr<Model> model, torch
       model_(std::move(model)),
       device_(device),
       communicator_(communicator),
+      copy_to_device_(device),
       batch_transforms_(experiment.build_batch_transforms()),
       optimizer_(experiment.build_optimizer(*model_)),
       schedule_(experiment.build_schedule()),
@@ -70,6 +68,10 @@ TrainStep::TrainStep(Experiment& experiment, std::shared_ptr<Model> model, torch
     objectives_.push_back(objective(model_->auxiliary_head(i), experiment.build_auxiliary_losses(i),
                                     auxiliary.losses, "auxiliary_" + std::to_string(i) + ".",
                                     auxiliary.weight));
+  }
+  const auto against_graph = reason_against_graph(device_, communicator_.size());
+  if (options_.train.cuda_graph == CudaGraph::kOn && !against_graph.empty()) {
+    experiment.resolved().fail("train.cuda_graph", "is 'on', but " + against_graph);
   }
   if (options_.train.ema) ema_ = std::make_unique<Ema>(*model_, options_.train.ema_options);
   if (options_.train.precision == Precision::kFloat16) {
@@ -114,8 +116,7 @@ double TrainStep::lr(int64_t step) const { return optimizer_->base_lr() * factor
 
 // To the device; with batch transforms also normalised and through them.
 Batch TrainStep::prepare(Batch batch, int64_t step) {
-  batch.images = batch.images.to(device_, /*non_blocking=*/true);
-  batch.labels = batch.labels.to(device_, /*non_blocking=*/true);
+  batch = copy_to_device_(std::move(batch));
   if (batch_transforms_.empty()) return batch;
   const torch::NoGradGuard no_grad;
   const int64_t images = batch.images.size(0);
@@ -136,7 +137,7 @@ Batch TrainStep::prepare(Batch batch, int64_t step) {
 }
 
 torch::Tensor TrainStep::total_loss(const Objective& objective, const HeadStep& step,
-                                    const torch::Tensor& share, Named& losses) {
+                                    const torch::Tensor& share, Pass& pass) {
   Losses parts;
   const auto size = label_size(step.labels);
   const auto scores = size ? resize_scores(step.scores, *size) : step.scores;
@@ -145,12 +146,13 @@ torch::Tensor TrainStep::total_loss(const Objective& objective, const HeadStep& 
     parts.emplace_back(objective.names[i], objective.losses[i]->forward(scores, targets));
   }
   objective.head->add_losses(step, parts);
+  pass.has_losses_of_heads |= parts.size() > objective.losses.size();
   torch::Tensor total;
   for (const auto& [name, value] : parts) {
     auto weighted = share.defined() ? value * share : value;
     if (objective.weight != 1) weighted = weighted * objective.weight;
     total = total.defined() ? total + weighted : weighted;
-    add_loss(losses, objective.prefix + name, weighted.detach());
+    add_loss(pass.losses, objective.prefix + name, weighted.detach());
   }
   return total;
 }
@@ -158,13 +160,17 @@ torch::Tensor TrainStep::total_loss(const Objective& objective, const HeadStep& 
 // The labels that count in the whole batch, of all ranks, as a scalar.
 torch::Tensor TrainStep::valid_of_all(const torch::Tensor& labels) {
   auto count = valid(labels);
-  if (communicator_.size() > 1) communicator_.sum({count});
+  if (communicator_.size() > 1) {
+    const Phase phase("all_reduce");
+    communicator_.sum({count});
+  }
   return count.clamp_min(1);
 }
 
 // One sum for all of them: each is small, and what costs is the call.
 void TrainStep::sum_over_ranks(Named& losses) {
   if (communicator_.size() == 1) return;
+  const Phase phase("all_reduce");
   std::vector<torch::Tensor> values;
   for (const auto& loss : losses) values.push_back(loss.second.to(torch::kFloat32));
   const auto sums = torch::stack(values);
@@ -172,69 +178,102 @@ void TrainStep::sum_over_ranks(Named& losses) {
   for (size_t i = 0; i < losses.size(); ++i) losses[i].second = sums[static_cast<int64_t>(i)];
 }
 
-Named TrainStep::run(Batch batch, int64_t step) {
-  // Dropout and the like depend on the seed and the step alone, so a resumed run draws the same.
-  const auto draw = static_cast<uint64_t>(options_.seed) * 0x9E3779B97F4A7C15 +
-                    static_cast<uint64_t>(step * communicator_.size() + communicator_.rank());
-  torch::manual_seed(draw);
+// Dropout and the like depend on the seed and the step alone, so a resumed run draws the same.
+void TrainStep::seed(int64_t step) const {
+  torch::manual_seed(static_cast<uint64_t>(options_.seed) * 0x9E3779B97F4A7C15 +
+                     static_cast<uint64_t>(step * communicator_.size() + communicator_.rank()));
+}
 
+Named TrainStep::run(Batch batch, int64_t step) {
+  step_ = step;
+  if (!std::exchange(started_, true)) make_graph();
+  seed(step);
   batch = prepare(std::move(batch), step);
   if (look_) std::exchange(look_, nullptr)(batch);
-  const auto& labels = batch.labels;
-  for (auto& parameter : parameters_) parameter.mutable_grad().reset();
 
-  // A batch that does not fit into memory at once, or is shared with other ranks, goes through in
-  // parts. Each counts by its share, so the gradient is that of the mean over the whole batch.
-  Named losses;
-  std::vector<Seen> seen(objectives_.size());
+  auto pass = graph_ ? graph_->run(batch, [this, step] { seed(step); }) : pass_over(batch, step);
+  sum_over_ranks(pass.losses);
+  const auto overflow = apply_gradients(step);
+  update_heads(pass, batch, overflow, step);
+
+  auto& losses = pass.losses;
+  torch::Tensor total;
+  for (const auto& loss : losses) total = total.defined() ? total + loss.second : loss.second;
+  losses.insert(losses.begin(), {"loss", total});
+  return std::move(losses);
+}
+
+// Not before the first step: until then a model may still change, and nobody may be logging.
+void TrainStep::make_graph() {
+  const auto wanted = options_.train.cuda_graph;
+  if (wanted == CudaGraph::kOff || device_.is_cpu()) return;
+  const auto reason = reason_against_graph(device_, communicator_.size());
+  try {
+    if (!reason.empty()) throw Error(reason);
+    replay_by(make_cuda_graph(device_));
+  } catch (const Error& error) {
+    if (wanted == CudaGraph::kOn) throw;
+    log_(std::string("train.cuda_graph: passes are not replayed: ") + error.what());
+  }
+}
+
+void TrainStep::replay_by(std::unique_ptr<DeviceGraph> graph) {
+  StepGraph::Parts parts;
+  parts.graph = std::move(graph);
+  parts.pass = [this](const Batch& batch) { return pass_over(batch, step_); };
+  parts.parameters = parameters_;
+  parts.statistics = model_->batch_statistics();
+  parts.log = log_;
+  parts.required = options_.train.cuda_graph == CudaGraph::kOn;
+  graph_ = std::make_unique<StepGraph>(std::move(parts));
+}
+
+// A batch that does not fit into memory at once, or is shared with other ranks, goes through in
+// parts. Each counts by its share, so the gradient is that of the mean over the whole batch.
+Pass TrainStep::pass_over(const Batch& batch, int64_t step) {
+  for (auto& parameter : parameters_) parameter.mutable_grad().reset();
   const auto image_parts = batch.images.chunk(options_.train.accumulate);
-  const auto label_parts = labels.chunk(options_.train.accumulate);
+  const auto label_parts = batch.labels.chunk(options_.train.accumulate);
   const auto soft_parts = batch.soft_labels.defined()
                               ? batch.soft_labels.chunk(options_.train.accumulate)
                               : std::vector<torch::Tensor>(label_parts.size());
   const bool whole = image_parts.size() == 1 && communicator_.size() == 1;
-  const auto all_valid = whole ? torch::Tensor() : valid_of_all(labels);
+  const auto all_valid = whole ? torch::Tensor() : valid_of_all(batch.labels);
+  Pass pass;
+  std::vector<std::vector<torch::Tensor>> embeddings(objectives_.size()), scores = embeddings;
   for (size_t i = 0; i < image_parts.size(); ++i) {
     torch::Tensor total;
     {
+      const Phase phase("forward");
       const Autocast autocast(options_.train.precision, device_);
       const auto outputs = model_->forward_all(image_parts[i]);
       const auto share = whole ? torch::Tensor() : valid(label_parts[i]) / all_valid;
       for (size_t h = 0; h < outputs.size(); ++h) {
-        const auto& [embeddings, scores] = outputs[h];
-        const auto loss =
-            total_loss(objectives_[h], {embeddings, scores, label_parts[i], step, soft_parts[i]},
-                       share, losses);
+        const HeadStep seen{outputs[h].embeddings, outputs[h].scores, label_parts[i], step,
+                            soft_parts[i]};
+        const auto loss = total_loss(objectives_[h], seen, share, pass);
         total = total.defined() ? total + loss : loss;
-        seen[h].embeddings.push_back(embeddings.detach());
-        seen[h].scores.push_back(scores.detach());
+        embeddings[h].push_back(seen.embeddings.detach());
+        scores[h].push_back(seen.scores.detach());
       }
     }
     // Nothing learns by gradient where the backbone is frozen and the head has an update alone.
     if (!total.requires_grad()) continue;
+    const Phase phase("backward");
     if (scaler_) total = scaler_->scale(total);
     reducer_ ? reducer_->backward(total, /*last=*/i + 1 == image_parts.size()) : total.backward();
   }
-  sum_over_ranks(losses);
-
-  if (apply_gradients(step)) {
-    const torch::NoGradGuard no_grad;
-    for (size_t h = 0; h < seen.size(); ++h) {
-      objectives_[h].head->update(
-          {join(seen[h].embeddings), join(seen[h].scores), labels, step, batch.soft_labels},
-          communicator_);
-    }
-    if (ema_) ema_->update();
+  for (size_t h = 0; h < objectives_.size(); ++h) {
+    pass.embeddings.push_back(join(embeddings[h]));
+    pass.scores.push_back(join(scores[h]));
   }
-
-  torch::Tensor total;
-  for (const auto& loss : losses) total = total.defined() ? total + loss.second : loss.second;
-  losses.insert(losses.begin(), {"loss", total});
-  return losses;
+  return pass;
 }
 
-// Whether the step counts: one whose gradients overflow in float16 is left out.
-bool TrainStep::apply_gradients(int64_t step) {
+// Where the gradients overflow in float16 the step is left out; the returned scalar is then not 0.
+// Undefined in other precisions. The host does not wait to know.
+torch::Tensor TrainStep::apply_gradients(int64_t step) {
+  const Phase phase("optimizer");
   std::vector<torch::Tensor> gradients;
   for (const auto& parameter : parameters_) {
     if (parameter.grad().defined()) gradients.push_back(parameter.grad());
@@ -243,11 +282,24 @@ bool TrainStep::apply_gradients(int64_t step) {
   if (scaler_) scaler_->unscale(gradients);
   if (options_.train.clip_norm > 0) clip(gradients, options_.train.clip_norm);
   optimizer_->step(factor(step), {}, scaler_ ? scaler_->found_inf() : torch::Tensor());
-  if (!scaler_) return true;
-  // Waits for the device, in float16 only: what a head does in update() cannot be undone there.
-  const bool overflow = scaler_->found_inf().item<float>() != 0;
+  if (!scaler_) return {};
+  auto overflow = scaler_->found_inf().ne(0);
   scaler_->update();
-  return !overflow;
+  return overflow;
+}
+
+// What overflows teaches nothing: a batch in which no label counts changes no head.
+void TrainStep::update_heads(const Pass& pass, const Batch& batch, const torch::Tensor& overflow,
+                             int64_t step) {
+  const Phase phase("update");
+  const torch::NoGradGuard no_grad;
+  const auto labels =
+      overflow.defined() ? batch.labels.masked_fill(overflow, kIgnoredLabel) : batch.labels;
+  for (size_t h = 0; h < objectives_.size(); ++h) {
+    objectives_[h].head->update(
+        {pass.embeddings[h], pass.scores[h], labels, step, batch.soft_labels}, communicator_);
+  }
+  if (ema_) ema_->update(overflow);
 }
 
 Named TrainStep::shared() {

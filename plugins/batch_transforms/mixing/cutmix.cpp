@@ -10,9 +10,10 @@ namespace {
 torch::Tensor inside(const std::vector<int64_t>& first, const std::vector<int64_t>& last,
                      int64_t size, torch::Device device) {
   const auto place = at::arange(size, torch::TensorOptions(torch::kInt64).device(device));
-  const auto low = torch::tensor(first, torch::kInt64).unsqueeze(1).to(device);
-  const auto high = torch::tensor(last, torch::kInt64).unsqueeze(1).to(device);
-  return place.ge(low).logical_and(place.lt(high));
+  const auto send = [&](const std::vector<int64_t>& borders) {
+    return torch::tensor(borders, torch::kInt64).unsqueeze(1).to(device, /*non_blocking=*/true);
+  };
+  return place.ge(send(first)).logical_and(place.lt(send(last)));
 }
 
 }  // namespace

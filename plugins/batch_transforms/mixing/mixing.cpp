@@ -92,7 +92,10 @@ Shares shares_of(const std::vector<Mix>& mixes, torch::Device device) {
     own.push_back(static_cast<float>(mix.share));
     partner.push_back(static_cast<float>(1 - mix.share));
   }
-  return {torch::tensor(own).to(device), torch::tensor(partner).to(device)};
+  const auto send = [&](const std::vector<float>& shares) {
+    return torch::tensor(shares).to(device, /*non_blocking=*/true);
+  };
+  return {send(own), send(partner)};
 }
 
 void mix_labels(Batch& batch, const std::vector<Mix>& mixes, int64_t classes) {

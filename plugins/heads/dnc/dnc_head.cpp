@@ -285,11 +285,8 @@ DncHead::Division DncHead::divide(const Batch& batch) const {
     similarities = at::cat({similarities, remembered});
     division.plan_labels = at::cat({batch.labels, labels});
   }
-  // Those that do not count are a class of their own.
-  const auto& labels = division.plan_labels;
-  const Groups classes(labels.masked_fill(labels.lt(0), C), C + 1);
-  division.plan_logits =
-      sinkhorn(similarities, classes, options_.sinkhorn.iterations, options_.sinkhorn.epsilon);
+  division.plan_logits = sinkhorn(similarities, division.plan_labels, C,
+                                  options_.sinkhorn.iterations, options_.sinkhorn.epsilon);
   division.index =
       largest_share(division.plan_logits.narrow(0, 0, batch.labels.size(0)), division.similarities);
   return division;

@@ -44,6 +44,19 @@ TEST(Ema, MatchesPyTorchTo1e6) {
   }
 }
 
+TEST(Ema, StaysAsItIsWhereTheStepWasLeftOut) {
+  const torch::nn::Linear model(7, 3);
+  set_parameters(*model, 0);
+  Ema ema(*model, {});
+  const auto start = average(ema, "weight").clone();
+  set_parameters(*model, 1);
+  ema.update(torch::tensor(true));
+  EXPECT_TRUE(torch::equal(average(ema, "weight"), start));
+  ema.update(torch::tensor(false));
+  const auto expected = start + (model->weight.detach() - start) * 1e-3;
+  EXPECT_TRUE(is_close(average(ema, "weight"), expected, 1e-7));
+}
+
 TEST(Ema, SwapsInPlaceAndRestoresBitForBit) {
   const torch::nn::Linear model(7, 3);
   Ema ema(*model, {});

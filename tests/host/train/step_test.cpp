@@ -9,11 +9,12 @@
 #include "registry/config.h"
 #include "registry/error.h"
 #include "registry/registry.h"
+#include "tests/host/train/observed.h"
 
 namespace dnc {
 namespace {
 
-// ---- a model of one matrix that counts the calls of update() ------------------------------------
+// ---- a model of one matrix that counts the updates with labels ----------------------------------
 
 struct Channels : Backbone {
   Features forward(const torch::Tensor& images) override { return {images}; }
@@ -63,7 +64,7 @@ struct Counting : Head {
     EXPECT_EQ(step.soft_labels.size(0), step.labels.size(0));
   }
   void update(const HeadStep& step, Communicator&) override {
-    updates.add_(1);
+    updates.add_((step.labels != kIgnoredLabel).any());
     soft_labels = step.soft_labels;
   }
   torch::Tensor soft_labels;  // of the last update
@@ -149,6 +150,8 @@ TEST_F(TrainStepTest, AnOverflowOfFloat16ChangesNeitherParametersNorHeadNorAvera
   const auto& updates = dynamic_cast<Counting&>(model->head()).updates;
   const auto before = weight.detach().clone();
 
+  // Of other weights than the model's, or it would stay as it is in any case.
+  auto average = state_named(step, "ema.average.head.weight").mul_(2).clone();
   state_named(step, "scaler.scale").fill_(3e38);  // times a loss above 1.14: infinite
   auto batch = batch_of({0, 1, 2, 3, 0, 1});
   batch.images.mul_(20);
@@ -156,14 +159,14 @@ TEST_F(TrainStepTest, AnOverflowOfFloat16ChangesNeitherParametersNorHeadNorAvera
   EXPECT_GT(losses.front().second.item<double>(), 1.14) << "or nothing overflows";
   EXPECT_TRUE(torch::equal(weight, before));
   EXPECT_EQ(updates.item<int64_t>(), 0);
-  EXPECT_EQ(state_named(step, "ema.updates").item<int64_t>(), 0);
+  EXPECT_TRUE(torch::equal(state_named(step, "ema.average.head.weight"), average));
   EXPECT_NEAR(state_named(step, "scaler.scale").item<double>(), 1.5e38, 1e32);
 
   state_named(step, "scaler.scale").fill_(16);
   step.run(batch, 1);
   EXPECT_FALSE(torch::equal(weight, before));
   EXPECT_EQ(updates.item<int64_t>(), 1);
-  EXPECT_EQ(state_named(step, "ema.updates").item<int64_t>(), 1);
+  EXPECT_FALSE(torch::equal(state_named(step, "ema.average.head.weight"), average));
 }
 
 TEST_F(TrainStepTest, PartsOfABatchCountByTheirValidLabels) {
@@ -237,6 +240,29 @@ TEST_F(TrainStepTest, BatchTransformsGetBytesNormalisedAndDrawByTheStep) {
   EXPECT_NE(first[0], first[1]);
   EXPECT_EQ(draws_of(7), first) << "a resumed run";
   EXPECT_NE(draws_of(8), first);
+}
+
+TEST_F(TrainStepTest, ItsPhasesHaveTheirNamesAndOrder) {
+  struct TwoRanks : Communicator {
+    int64_t rank() const override { return 0; }
+    int64_t size() const override { return 2; }
+    void sum(const std::vector<torch::Tensor>&) override {}
+    torch::Tensor gather(const torch::Tensor& tensor) override {
+      return torch::cat({tensor, tensor});
+    }
+  } two;
+  const auto phases_of = [&](Communicator& ranks, const std::string& overrides) {
+    const auto built = experiment({overrides});
+    TrainStep step(*built, built->build_model(), torch::kCPU, ranks);
+    return observed(at::RecordScope::USER_SCOPE, [&] {
+      step.run(batch_of({0, 1, 2, 1, 2, 3}), 0);
+    });
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(phases_of(alone_, "train.accumulate=2"),
+            (Names{"forward", "backward", "forward", "backward", "optimizer", "update"}));
+  EXPECT_EQ(phases_of(two, "train.accumulate=1"),
+            (Names{"all_reduce", "forward", "backward", "all_reduce", "optimizer", "update"}));
 }
 
 TEST_F(TrainStepTest, WithoutBatchTransformsThereAreNoSoftLabels) {
