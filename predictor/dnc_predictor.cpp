@@ -2,12 +2,14 @@
 
 #include <c10/util/Exception.h>
 
+#include <filesystem>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "host/out_of_memory.h"
 #include "predictor/predictor.h"
 
 struct dnc_predictor {
@@ -45,16 +47,15 @@ dnc_status guarded(const Call& call) noexcept {
   } catch (const dnc::Error& error) {
     set_error(error.what());
     return DNC_ERROR_CALLER;
-  } catch (const c10::OutOfMemoryError& error) {
-    set_error(error.what_without_backtrace());
-    return DNC_ERROR_MEMORY;
-  } catch (const std::bad_alloc&) {
-    set_error("out of memory");
-    return DNC_ERROR_MEMORY;
+  } catch (const std::filesystem::filesystem_error& error) {  // a path that cannot be one
+    set_error(error.what());
+    return DNC_ERROR_CALLER;
   } catch (const c10::Error& error) {
     set_error(error.what_without_backtrace());
+    if (dnc::is_out_of_memory(error)) return DNC_ERROR_MEMORY;
   } catch (const std::exception& error) {
     set_error(error.what());
+    if (dnc::is_out_of_memory(error)) return DNC_ERROR_MEMORY;
   } catch (...) {
     set_error("an exception of unknown type");
   }

@@ -1,7 +1,7 @@
 #include "predictor/predictor.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -69,8 +69,7 @@ std::vector<ClassScore> best_of(const torch::Tensor& shares, int64_t top_k) {
 }
 
 Prediction of_pixels(const torch::Tensor& scores, PixelSize size, int64_t top_k) {
-  const auto labels =
-      resize_scores(scores.unsqueeze(0), size).argmax(1).flatten().to(torch::kInt32).contiguous();
+  const auto labels = classes_at_size(scores.unsqueeze(0), size).flatten().to(torch::kInt32);
   Prediction prediction;
   prediction.height = size.height;
   prediction.width = size.width;

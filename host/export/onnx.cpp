@@ -5,7 +5,7 @@
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/passes/lower_graph.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <unordered_map>
 #include <utility>
@@ -95,6 +95,18 @@ void decide(OnnxBuilder& onnx, OnnxModel& model, const std::string& embeddings, 
   name_output(model, embeddings, {"embeddings", at::kFloat, of_embeddings});
 }
 
+/// What the file gives.
+Tensors run_again(const OnnxModel& model, const torch::Tensor& images, const std::string& path) {
+  try {
+    return run_onnx(model, {images});
+  } catch (const Error& error) {
+    throw Error(fmt::format(
+        "{}: the exported model cannot be used, so it is not written: {}. Export it with --format "
+        "torchscript",
+        path, error.what()));
+  }
+}
+
 /// What the file must give.
 Tensors expected_of(Model& model, const torch::Tensor& images, PixelSize size) {
   const auto output = model.forward(images);
@@ -139,7 +151,7 @@ void write_onnx_file(const OnnxExport& exported, Model& model, const ExportInfo&
   const auto again = read_onnx(path, bytes);
   for (const auto& trial : trial_images(info.size, exported.fixed_by.empty())) {
     const auto images = example_bytes(trial);
-    const auto found = run_onnx(again, {images});
+    const auto found = run_again(again, images, path);
     if (!is_close({found.at(0), found.at(2), found.at(3)},
                   expected_of(model, images, trial.size))) {
       throw Error(fmt::format(

@@ -1,5 +1,6 @@
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "host/export/onnx_lowering.h"
@@ -124,10 +125,28 @@ OnnxAttributes pooling(OnnxLowering& l) {
           {"pads", both_sides(l.integers(3))}};
 }
 
+/// Rounding up may give a window that begins behind the image. LibTorch leaves it out; ONNX did not
+/// always say so, and runtimes differ.
+void refuse_window_outside(OnnxLowering& l, const OnnxAttributes& attributes,
+                           const std::vector<int64_t>& dilation) {
+  const auto list = [&](const char* name) {
+    return std::get<std::vector<int64_t>>(attributes.at(name));
+  };
+  const auto kernel = list("kernel_shape"), stride = list("strides"), pads = list("pads");
+  for (size_t i = 0; i < 2; ++i) {
+    const auto reach = dilation[i] * (kernel[i] - 1) + 1;
+    if (reach < pads[i] + stride[i]) {
+      l.refuse("with ceil_mode a window may begin behind the image, where ONNX is not clear");
+    }
+  }
+}
+
 /// max_pool2d(x, kernel, stride, padding, dilation, ceil)
 void max_pool(OnnxLowering& l) {
   auto attributes = pooling(l);
-  attributes["dilations"] = down_and_across(l.integers(4));
+  const auto dilation = down_and_across(l.integers(4));
+  if (l.flag(5)) refuse_window_outside(l, attributes, dilation);
+  attributes["dilations"] = dilation;
   attributes["ceil_mode"] = int64_t{l.flag(5)};
   l.give(l.onnx().add("MaxPool", {l.tensor(0)}, attributes));
 }
@@ -136,8 +155,15 @@ void max_pool(OnnxLowering& l) {
 void average_pool(OnnxLowering& l) {
   if (!l.is_none(6)) l.refuse("it has a divisor of its own");
   auto attributes = pooling(l);
+  const auto pads = l.integers(3);
+  const bool counts_pads =
+      l.flag(5) && std::ranges::any_of(pads, [](int64_t each) { return each != 0; });
+  if (l.flag(4)) {
+    refuse_window_outside(l, attributes, {1, 1});
+    if (counts_pads) l.refuse("with ceil_mode it counts its padding, where ONNX is not clear");
+  }
   attributes["ceil_mode"] = int64_t{l.flag(4)};
-  attributes["count_include_pad"] = int64_t{l.flag(5)};
+  attributes["count_include_pad"] = int64_t{counts_pads};
   l.give(l.onnx().add("AveragePool", {l.tensor(0)}, attributes));
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/runtime/operator.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <utility>
@@ -92,7 +92,8 @@ void OnnxLowering::lower(const jit::Node& node) {
   if (node.kind() == c10::prim::Constant || node.kind() == c10::prim::ListConstruct ||
       node.kind() == c10::prim::TupleConstruct || node.kind() == c10::prim::ListUnpack) {
     if (node.kind() == c10::prim::ListUnpack) {
-      const auto& names = lists_.at(node.input());
+      const auto names = tensors(0);
+      if (names.size() != node.outputs().size()) refuse("its list has another length");
       for (size_t i = 0; i < names.size(); ++i) names_[node.outputs()[i]] = names[i];
     }
     return;  // the others are read where they are used

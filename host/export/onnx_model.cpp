@@ -101,6 +101,21 @@ ProtobufMessage value_message(const OnnxValue& value) {
   return message;
 }
 
+/// Before any tensor is copied: whether all of them fit into a file beside `rest` bytes.
+void check_size(const TensorMap& tensors, uint64_t rest) {
+  constexpr uint64_t kLimit = std::numeric_limits<int32_t>::max();
+  constexpr uint64_t kAround = 64;  // bytes of a tensor's message, without name, sizes and numbers
+  uint64_t size = rest + kAround;
+  for (const auto& each : tensors) {
+    const auto dimensions = static_cast<uint64_t>(each.value().dim());
+    size += each.value().nbytes() + each.key().size() + kAround + 10 * dimensions;
+  }
+  if (size <= kLimit) return;
+  throw Error(fmt::format(
+      "the model makes {}, but an .onnx file ends at {}. Export it with --format torchscript",
+      format_size(size), format_size(kLimit)));
+}
+
 /// A tensor of a file, after its sizes were compared with its bytes.
 void read_tensor(ProtobufFields fields, const std::string& origin, TensorMap& into) {
   std::vector<int64_t> sizes;
@@ -184,21 +199,9 @@ OnnxValue read_value(ProtobufFields fields, const std::string& origin) {
 }  // namespace
 
 std::string write_onnx(const OnnxModel& model) {
-  constexpr uint64_t kLimit = std::numeric_limits<int32_t>::max();
-  uint64_t size = 0;
-  for (const auto& constant : model.constants) size += constant.value().nbytes();
-  if (size > kLimit) {
-    throw Error(
-        fmt::format("the model has {} of tensors, but an .onnx file ends at {}. Export it "
-                    "with --format torchscript",
-                    format_size(size), format_size(kLimit)));
-  }
   ProtobufMessage graph;
   for (const auto& node : model.nodes) graph.add_message(1, node_message(node));
   graph.add_bytes(2, "dnc-host");
-  for (const auto& constant : model.constants) {
-    graph.add_message(5, tensor_message(constant.key(), constant.value()));
-  }
   for (const auto& input : model.inputs) graph.add_message(11, value_message(input));
   for (const auto& output : model.outputs) graph.add_message(12, value_message(output));
 
@@ -207,7 +210,6 @@ std::string write_onnx(const OnnxModel& model) {
   opset.add_integer(2, OnnxModel::kOpset);
   file.add_integer(1, 8);  // the version of the format that came with this opset
   file.add_bytes(2, "dnc-host");
-  file.add_message(7, graph);
   file.add_message(8, opset);
   for (const auto& [key, value] : model.metadata) {
     ProtobufMessage entry;
@@ -215,6 +217,11 @@ std::string write_onnx(const OnnxModel& model) {
     entry.add_bytes(2, value);
     file.add_message(14, entry);
   }
+  check_size(model.constants, graph.bytes().size() + file.bytes().size());
+  for (const auto& constant : model.constants) {
+    graph.add_message(5, tensor_message(constant.key(), constant.value()));
+  }
+  file.add_message(7, graph);
   return file.bytes();
 }
 

@@ -1,7 +1,7 @@
 #include "host/export/onnx_run.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <functional>
@@ -200,8 +200,19 @@ Operator of_one(Tensor (*function)(const Tensor&)) {
   return [function](const Call& call) { return Tensors{function(call[0])}; };
 }
 
+/// LibTorch would find a common type; ONNX refuses the file.
+void check_types(const Tensor& a, const Tensor& b) {
+  if (a.scalar_type() == b.scalar_type()) return;
+  throw Error(fmt::format("has inputs of two types, {} and {}", c10::toString(a.scalar_type()),
+                          c10::toString(b.scalar_type())));
+}
+
+/// Two tensors of one type in.
 Operator of_two(Tensor (*function)(const Tensor&, const Tensor&)) {
-  return [function](const Call& call) { return Tensors{function(call[0], call[1])}; };
+  return [function](const Call& call) {
+    check_types(call[0], call[1]);
+    return Tensors{function(call[0], call[1])};
+  };
 }
 
 Operator single(std::function<Tensor(const Call&)> function) {
@@ -234,13 +245,16 @@ std::unordered_map<std::string, Operator> arithmetic() {
       {"Sub", of_two([](const Tensor& a, const Tensor& b) { return a - b; })},
       {"Mul", of_two([](const Tensor& a, const Tensor& b) { return a * b; })},
       {"Div", of_two([](const Tensor& a, const Tensor& b) { return a / b; })},
-      {"Pow", of_two([](const Tensor& a, const Tensor& b) { return a.pow(b); })},
+      {"Pow", single([](const Call& call) { return call[0].pow(call[1]); })},
       {"Max", of_two([](const Tensor& a, const Tensor& b) { return at::maximum(a, b); })},
       {"Min", of_two([](const Tensor& a, const Tensor& b) { return at::minimum(a, b); })},
       {"Equal", of_two([](const Tensor& a, const Tensor& b) { return a.eq(b); })},
       {"MatMul", of_two([](const Tensor& a, const Tensor& b) { return at::matmul(a, b); })},
       {"Gemm", single(gemm)},
-      {"Where", single([](const Call& call) { return at::where(call[0], call[1], call[2]); })},
+      {"Where", single([](const Call& call) {
+         check_types(call[1], call[2]);
+         return at::where(call[0], call[1], call[2]);
+       })},
       {"Clip", single([](const Call& call) {
          return at::clamp(call[0], call.has(1) ? std::optional<Tensor>(call[1]) : std::nullopt,
                           call.has(2) ? std::optional<Tensor>(call[2]) : std::nullopt);
@@ -286,8 +300,10 @@ std::unordered_map<std::string, Operator> layers_and_shapes() {
       {"Expand", single(expand)},
       {"Transpose",
        single([](const Call& call) { return call[0].permute(call.integers("perm")); })},
-      {"Concat",
-       single([](const Call& call) { return at::cat(call.inputs, call.integer("axis", 0)); })},
+      {"Concat", single([](const Call& call) {
+         for (const auto& each : call.inputs) check_types(call[0], each);
+         return at::cat(call.inputs, call.integer("axis", 0));
+       })},
       {"Slice", single(slice)},
       {"Split", split},
       {"Gather", single(gather)},
@@ -304,8 +320,28 @@ const Operator& find(const std::string& op) {
     return all;
   }();
   const auto found = table.find(op);
-  if (found == table.end()) throw Error("ONNX operator " + op + " is not known here");
+  if (found == table.end()) throw Error("is not known here");
   return found->second;
+}
+
+/// The outputs of a node. Throws Error with its name.
+Tensors run_node(const OnnxNode& node, const Tensors& inputs) {
+  const auto fail = [&](const std::string& what) {
+    throw Error(fmt::format("ONNX operator {} '{}': {}", node.op, node.name,
+                            what.substr(0, what.find('\n'))));
+  };
+  Tensors outputs;
+  try {
+    outputs = find(node.op)({node, inputs});
+  } catch (const Error& error) {
+    fail(error.what());
+  } catch (const c10::Error& error) {
+    fail(error.what_without_backtrace());
+  } catch (const std::exception& error) {  // an attribute or input that is not there
+    fail(error.what());
+  }
+  if (outputs.size() < node.outputs.size()) fail("has too many outputs");
+  return outputs;
 }
 
 }  // namespace
@@ -331,8 +367,8 @@ std::vector<Tensor> run_onnx(const OnnxModel& model, const std::vector<Tensor>& 
       arguments.push_back(value_of(name));
       if (--uses[name] == 0 && !name.empty()) values.erase(name);
     }
-    const auto results = find(node.op)({node, arguments});
-    for (size_t i = 0; i < node.outputs.size(); ++i) values[node.outputs[i]] = results.at(i);
+    const auto results = run_node(node, arguments);
+    for (size_t i = 0; i < node.outputs.size(); ++i) values[node.outputs[i]] = results[i];
   }
   Tensors outputs;
   for (const auto& output : model.outputs) outputs.push_back(value_of(output.name));

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -20,6 +21,11 @@ namespace jit = torch::jit;
 using Function = std::function<Tensors(const Tensors&)>;
 
 constexpr double kTolerance = 1e-4;
+
+// LibTorch has one mode for the process: the first PlainExecutor sets it, the last sets it back.
+std::mutex executor_mutex;  // guards the next two
+int64_t plain_executors = 0;
+bool executor_before = true;
 
 /// The tree of a module, with its own tensors, as TorchScript has it.
 jit::Module mirror(const torch::nn::Module& module, const std::shared_ptr<jit::CompilationUnit>& cu,
@@ -174,9 +180,15 @@ std::string compare(const jit::Module& module, Model& model, PixelSize size) {
 
 }  // namespace
 
-PlainExecutor::PlainExecutor() : before_(jit::getExecutorMode().exchange(false)) {}
+PlainExecutor::PlainExecutor() {
+  const std::scoped_lock lock(executor_mutex);
+  if (plain_executors++ == 0) executor_before = jit::getExecutorMode().exchange(false);
+}
 
-PlainExecutor::~PlainExecutor() { jit::getExecutorMode() = before_; }
+PlainExecutor::~PlainExecutor() {
+  const std::scoped_lock lock(executor_mutex);
+  if (--plain_executors == 0) jit::getExecutorMode() = executor_before;
+}
 
 std::vector<TrialImages> trial_images(PixelSize size, bool any_size) {
   std::vector<TrialImages> trials{{2, size}};

@@ -48,17 +48,14 @@ struct Recording {
 /// for another number of images. The model must be on the CPU and in evaluation mode.
 Recording record_network(Model& model, PixelSize size);
 
-/// Lets TorchScript interpret graphs as they are while it lives. Else it compiles each at its first
-/// calls, which takes longer than they do.
+/// Lets TorchScript interpret graphs as they are while one lives, in whichever thread. Else it
+/// compiles each at its first calls, which takes longer than they do.
 class PlainExecutor {
  public:
   PlainExecutor();
   ~PlainExecutor();
   PlainExecutor(const PlainExecutor&) = delete;
   PlainExecutor& operator=(const PlainExecutor&) = delete;
-
- private:
-  bool before_;
 };
 
 /// Numbers of images and sizes at which an exported model is compared: two of the size that was

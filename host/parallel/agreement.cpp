@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "host/files.h"
 #include "host/parallel/gather_text.h"
@@ -35,25 +36,13 @@ void add_values(const Node& node, const std::string& path, Facts& facts) {
   }
 }
 
-// Names and values hold neither of these bytes.
-constexpr char kBetween = '\x1f';
-constexpr char kEnd = '\x1e';
-
 std::string to_text(const Facts& facts) {
-  std::string text;
-  for (const auto& [name, value] : facts) text += name + kBetween + value + kEnd;
-  return text;
+  return nlohmann::json(facts).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::map<std::string, std::string> from_text(const std::string& text) {
-  std::map<std::string, std::string> facts;
-  for (size_t begin = 0; begin < text.size();) {
-    const auto between = text.find(kBetween, begin);
-    const auto end = text.find(kEnd, between);
-    facts[text.substr(begin, between - begin)] = text.substr(between + 1, end - between - 1);
-    begin = end + 1;
-  }
-  return facts;
+  const auto facts = nlohmann::json::parse(text).get<Facts>();
+  return {facts.begin(), facts.end()};
 }
 
 std::string quoted(const std::map<std::string, std::string>& facts, const std::string& name) {

@@ -39,10 +39,9 @@ void write_error_file(const std::string& message) {
   _exit(code);
 }
 
-[[noreturn]] void show_and_leave(const Ending& ending) {
-  std::cerr << ending.text();
+void show(const Ending& ending) {
+  std::cerr << ending.text() << std::flush;
   write_error_file(ending.message);
-  leave(ending.code);
 }
 
 [[noreturn]] void fail(FailureBoard& board, const RankEnvironment& environment,
@@ -67,7 +66,8 @@ void write_error_file(const std::string& message) {
       // The store is gone: everybody says what he knows.
     }
   }
-  if (first) show_and_leave(ending);
+  if (first) show(ending);
+  wait_for_watches(environment);
   leave(ending.code);
 }
 

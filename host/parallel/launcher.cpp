@@ -42,25 +42,30 @@ void on_signal(int number) {
   last_signal = number;
 }
 
-/// While it lives, signals are counted in place of ending this process.
+/// While it lives, signals are counted in place of ending this process. One that whoever started
+/// it has set to be ignored (nohup) stays so, here and in the processes.
 class CountedSignals {
  public:
   CountedSignals() {
     signals = 0;
     last_signal = 0;
-    set(on_signal);
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < kNumbers.size(); ++i) {
+      sigaction(kNumbers[i], nullptr, &before_[i]);
+      if (before_[i].sa_handler != SIG_IGN) sigaction(kNumbers[i], &action, nullptr);
+    }
   }
-  ~CountedSignals() { set(SIG_DFL); }
+  ~CountedSignals() {
+    for (size_t i = 0; i < kNumbers.size(); ++i) sigaction(kNumbers[i], &before_[i], nullptr);
+  }
   CountedSignals(const CountedSignals&) = delete;
   CountedSignals& operator=(const CountedSignals&) = delete;
 
  private:
-  static void set(void (*handler)(int)) {
-    struct sigaction action {};
-    action.sa_handler = handler;
-    sigemptyset(&action.sa_mask);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
-  }
+  static constexpr std::array<int, 3> kNumbers{SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kNumbers.size()> before_{};
 };
 
 /// Text that is printed line by line, each behind a prefix.
@@ -92,8 +97,8 @@ class Processes {
   Processes(const Processes&) = delete;
   Processes& operator=(const Processes&) = delete;
 
-  /// Prints what came, for a moment.
-  void print();
+  /// Prints what comes within `wait`, some of it; false where nothing did.
+  bool print(std::chrono::milliseconds wait);
   /// Of those that have ended since the last call: rank and status.
   std::vector<std::pair<int64_t, int>> ended();
   bool any() const { return !running_.empty(); }
@@ -153,6 +158,7 @@ void Processes::start(int64_t rank, const std::vector<std::string>& command,
   if (rank > 0 && pipe2(output.data(), O_CLOEXEC) != 0) {
     throw Error(fmt::format("no pipe for rank {}: {}", rank, std::strerror(errno)));
   }
+  const auto failed = fmt::format("error: {}: cannot be started\n", command.front());
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {  // only calls that are safe beside threads, up to exec
@@ -164,6 +170,7 @@ void Processes::start(int64_t rank, const std::vector<std::string>& command,
       dup2(output[1], STDERR_FILENO);
     }
     execvpe(argv[0], argv.data(), envp.data());
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, failed.data(), failed.size());
     _exit(127);
   }
   if (rank > 0) close(output[1]);
@@ -172,11 +179,10 @@ void Processes::start(int64_t rank, const std::vector<std::string>& command,
   if (rank > 0) outputs_.emplace(output[0], PrefixedLines(fmt::format("[rank {}] ", rank)));
 }
 
-void Processes::print() {
+bool Processes::print(std::chrono::milliseconds wait) {
   std::vector<pollfd> waiting;
   for (const auto& output : outputs_) waiting.push_back({output.first, POLLIN, 0});
-  const auto ready = poll(waiting.data(), waiting.size(),
-                          static_cast<int>(std::chrono::milliseconds(kLook).count()));
+  const auto ready = poll(waiting.data(), waiting.size(), static_cast<int>(wait.count()));
   for (const auto& each : waiting) {
     if (ready <= 0 || each.revents == 0) continue;
     std::array<char, 4096> bytes{};
@@ -191,6 +197,7 @@ void Processes::print() {
       outputs_.erase(each.fd);
     }
   }
+  return ready > 0;
 }
 
 std::vector<std::pair<int64_t, int>> Processes::ended() {
@@ -256,8 +263,8 @@ int run_once(const LaunchOptions& options, const std::vector<std::string>& comma
   Processes processes(options, command, port, restart);
   GradualEnd ending(options.grace);
   int code = 0;
-  for (int forwarded = signals; processes.any();) {
-    processes.print();
+  for (int forwarded = 0; processes.any();) {
+    processes.print(kLook);
     if (signals > forwarded) {
       forwarded = signals;
       processes.signal_all(last_signal);
@@ -273,7 +280,9 @@ int run_once(const LaunchOptions& options, const std::vector<std::string>& comma
     }
     ending.go_on(processes);
   }
-  processes.print();
+  // Their last words are still in the pipes. Who has inherited one may write to it for ever.
+  for (const auto end = Clock::now() + 1s; Clock::now() < end && processes.print(0ms);) {
+  }
   return code;
 }
 

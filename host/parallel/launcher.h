@@ -14,10 +14,12 @@ struct LaunchOptions {
 
 /// Runs a program `ranks` times on this machine, as torchrun does: under its environment variables
 /// and with a store that this process serves. Rank 0 has the terminal; lines of the others are
-/// printed behind "[rank 1] ". SIGINT, SIGTERM and SIGHUP go to all of them. When one fails the
-/// others are ended: they have `grace` seconds, then SIGTERM, then SIGKILL. One that is killed is
-/// named with its signal. Returns the exit code of the first that failed (128 + N for signal N), or
-/// 0. Throws Error where the program cannot be started.
+/// printed behind "[rank 1] ". SIGINT, SIGTERM and SIGHUP go to all of them, unless this process
+/// was started with that signal ignored, as by nohup. When one fails the others are ended: they
+/// have `grace` seconds, then SIGTERM, then SIGKILL. One that is killed is named with its signal.
+/// Returns the exit code of the first that failed (128 + N for signal N; 127 for a program that
+/// cannot be started, which says so), or 0. Throws Error where the system has no room for a
+/// process.
 int launch(const LaunchOptions& options, const std::vector<std::string>& command);
 
 }  // namespace dnc

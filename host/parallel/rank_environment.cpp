@@ -120,24 +120,20 @@ RankEnvironment of_torchrun(const Variables& variables) {
   return found;
 }
 
-RankEnvironment of_open_mpi(const Variables& variables, int64_t parent) {
-  const Reader reader(variables, "Open MPI");
-  RankEnvironment found;
-  found.launcher = "Open MPI";
-  std::tie(found.rank, found.size) = reader.rank_of("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
-  std::tie(found.local_rank, found.local_size) =
-      reader.rank_of("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE");
-  meet(found, variables, reader, static_cast<uint64_t>(parent));
-  return found;
-}
+/// What an MPI calls rank and size of the job, and of its part on this machine.
+struct MpiNames {
+  std::string launcher, rank, size, local_rank, local_size;
+};
+const MpiNames kOpenMpi{"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+                        "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"};
+const MpiNames kMpich{"MPICH", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"};
 
-RankEnvironment of_mpich(const Variables& variables, int64_t parent) {
-  const Reader reader(variables, "MPICH");
+RankEnvironment of_mpi(const MpiNames& names, const Variables& variables, int64_t parent) {
+  const Reader reader(variables, names.launcher);
   RankEnvironment found;
-  found.launcher = "MPICH";
-  std::tie(found.rank, found.size) = reader.rank_of("PMI_RANK", "PMI_SIZE");
-  std::tie(found.local_rank, found.local_size) =
-      reader.rank_of("MPI_LOCALRANKID", "MPI_LOCALNRANKS");
+  found.launcher = names.launcher;
+  std::tie(found.rank, found.size) = reader.rank_of(names.rank, names.size);
+  std::tie(found.local_rank, found.local_size) = reader.rank_of(names.local_rank, names.local_size);
   meet(found, variables, reader, static_cast<uint64_t>(parent));
   return found;
 }
@@ -164,9 +160,11 @@ RankEnvironment of_slurm(const Variables& variables) {
 /// The launcher that has started this process.
 std::optional<RankEnvironment> find(const Variables& variables, int64_t parent) {
   if (variables("RANK") || variables("WORLD_SIZE")) return of_torchrun(variables);
-  if (variables("OMPI_COMM_WORLD_RANK")) return of_open_mpi(variables, parent);
+  if (variables(kOpenMpi.rank)) return of_mpi(kOpenMpi, variables, parent);
   // srun sets PMI_RANK too, but MPI_LOCALRANKID is MPICH's own.
-  if (variables("PMI_RANK") && variables("MPI_LOCALRANKID")) return of_mpich(variables, parent);
+  if (variables(kMpich.rank) && variables(kMpich.local_rank)) {
+    return of_mpi(kMpich, variables, parent);
+  }
   // In a batch script SLURM_PROCID is set as well; only srun begins a step.
   if (variables("SLURM_PROCID") && variables("SLURM_STEP_ID")) return of_slurm(variables);
   return std::nullopt;

@@ -16,6 +16,7 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr auto kBeat = 1s;
+constexpr auto kSeen = 2500ms;    // until all others have looked at the board
 constexpr auto kSilent = 3500ms;  // so long without a sign of life, a rank is gone or stopped
 constexpr auto kPatience = 12s;   // for all ranks to notice that contact is lost
 
@@ -78,7 +79,10 @@ void Watch::run(const std::stop_token& stop) {
       const auto doing = doing_;
       lock.unlock();
       board_.live(environment_.rank, beat, doing);
-      if (!board_.first().empty()) _exit(1);
+      if (!board_.first().empty()) {
+        wait_for_watches(environment_);
+        _exit(1);
+      }
     } catch (const std::exception&) {
       // The process that serves the store is gone; who is told by a launcher need not say it.
       std::unique_lock lock(mutex_);
@@ -134,6 +138,10 @@ std::string describe(const Silent& silent, int64_t size, const std::string& reas
 }
 
 }  // namespace
+
+void wait_for_watches(const RankEnvironment& environment) {
+  if (environment.rank == 0 && !environment.agent_store) std::this_thread::sleep_for(kSeen);
+}
 
 std::string find_lost_ranks(FailureBoard& board, const RankEnvironment& environment,
                             const std::string& reason) {

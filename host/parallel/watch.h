@@ -61,6 +61,10 @@ class Watch {
   std::jthread thread_;
 };
 
+/// A failure is on the board. The others look at it each second, so whoever serves it stays until
+/// they have: else they would tell of a second failure.
+void wait_for_watches(const RankEnvironment& environment);
+
 /// After a rank has lost contact: waits some seconds for who is gone and says so, or "" where
 /// another rank has said or says it. `reason` is what this rank met.
 std::string find_lost_ranks(FailureBoard& board, const RankEnvironment& environment,

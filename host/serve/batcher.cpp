@@ -1,12 +1,13 @@
 #include "host/serve/batcher.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <exception>
-#include <new>
+#include <stdexcept>
 #include <utility>
 
+#include "host/out_of_memory.h"
 #include "host/serve/request_error.h"
 
 namespace dnc::serve {
@@ -24,16 +25,30 @@ torch::Tensor rows(const torch::Tensor& all, int64_t first, int64_t count) {
   return all.defined() ? all.narrow(0, first, count) : all;
 }
 
+// The answer of each job, out of that of the batch.
+template <typename Jobs>
+std::vector<Batcher::Answer> shared_out(const Batcher::Answer& answer, const Jobs& jobs) {
+  std::vector<Batcher::Answer> parts;
+  int64_t first = 0;
+  for (const auto& job : jobs) {
+    const auto count = job->images.size(0);
+    parts.push_back({rows(answer.scores, first, count), rows(answer.nearest, first, count),
+                     rows(answer.similarities, first, count)});
+    first += count;
+  }
+  return parts;
+}
+
+RequestError out_of_time() { return {504, "the network was not done in time; the server is busy"}; }
+
 // What a caller is told of an exception of the model.
 std::exception_ptr refusal() {
   try {
     throw;
   } catch (const Error& error) {
     return std::make_exception_ptr(RequestError(400, error.what()));
-  } catch (const c10::OutOfMemoryError&) {
-    return std::make_exception_ptr(
-        RequestError(503, "out of memory; send fewer or smaller images"));
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) return std::current_exception();
     return std::make_exception_ptr(
         RequestError(503, "out of memory; send fewer or smaller images"));
   } catch (...) {
@@ -80,9 +95,7 @@ Batcher::Answer Batcher::infer(const torch::Tensor& images, bool nearest,
     queue_.push_back(std::move(job));
   }
   wanted_.notify_all();
-  if (answer.wait_until(deadline) == std::future_status::timeout) {
-    throw RequestError(504, "the network was not done in time; the server is busy");
-  }
+  if (answer.wait_until(deadline) == std::future_status::timeout) throw out_of_time();
   return answer.get();
 }
 
@@ -125,14 +138,23 @@ void Batcher::work() {
     });
     auto jobs = take();  // empty where another thread was faster
     lock.unlock();
-    const auto now = Clock::now();
-    std::erase_if(jobs, [now](const auto& job) { return job->deadline < now; });  // nobody waits
+    refuse_late(jobs);
     if (!jobs.empty()) run(jobs);
     lock.lock();
   }
 }
 
+// The caller may still be about to look at its answer.
+void Batcher::refuse_late(Jobs& jobs) {
+  std::erase_if(jobs, [now = Clock::now()](const auto& job) {
+    if (job->deadline >= now) return false;
+    job->answer.set_exception(std::make_exception_ptr(out_of_time()));
+    return true;
+  });
+}
+
 void Batcher::run(Jobs& jobs) {
+  std::vector<Answer> answers;
   try {
     const auto begin = Clock::now();
     auto images = jobs.front()->images;
@@ -146,17 +168,13 @@ void Batcher::run(Jobs& jobs) {
     const auto answer = model_.infer(images, nearest);
     metrics_.add_batch(images.size(0), seconds_between(begin, Clock::now()),
                        seconds_between(jobs.front()->arrived, begin));
-    int64_t first = 0;
-    for (const auto& job : jobs) {
-      const auto count = job->images.size(0);
-      job->answer.set_value({rows(answer.scores, first, count), rows(answer.nearest, first, count),
-                             rows(answer.similarities, first, count)});
-      first += count;
-    }
+    answers = shared_out(answer, jobs);
   } catch (...) {
     const auto error = refusal();
     for (const auto& job : jobs) job->answer.set_exception(error);
+    return;
   }
+  for (size_t i = 0; i < jobs.size(); ++i) jobs[i]->answer.set_value(std::move(answers[i]));
 }
 
 }  // namespace dnc::serve

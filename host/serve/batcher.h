@@ -60,6 +60,7 @@ class Batcher {
   void work();
   int64_t waiting_like(const Job& first) const;
   Jobs take();
+  static void refuse_late(Jobs& jobs);
   void run(Jobs& jobs);
 
   InferenceModel& model_;

@@ -24,24 +24,33 @@ constexpr int kBacklog = 1024;
 // Of a body that is too large so much more is read and dropped, as a multiple of the limit: a
 // client that is still sending does not see the answer.
 constexpr size_t kDrained = 4;
+// Bytes of a body in a second. Below that, a client that is never quite silent would hold its
+// thread for hours.
+constexpr double kSlowest = 16 * 1024;
 
 // The body of a request as it comes in, up to the limit.
 class BodyReader {
  public:
-  explicit BodyReader(size_t limit) : limit_(limit) {}
+  BodyReader(size_t limit, std::chrono::seconds grace) : limit_(limit), grace_(grace) {}
 
   // Whether to go on; what is not kept counts all the same.
   bool add(const char* data, size_t size, bool keep) {
     received_ += size;
     if (keep && received_ <= limit_) body_.append(data, size);
-    return received_ <= limit_ * kDrained;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin_;
+    too_slow_ = took > grace_ + std::chrono::duration<double>(received_ / kSlowest);
+    return !too_slow_ && received_ <= limit_ * kDrained;
   }
   bool too_large() const { return received_ > limit_; }
+  bool too_slow() const { return too_slow_; }
   std::string take() { return std::move(body_); }
 
  private:
   size_t limit_;
+  std::chrono::seconds grace_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   size_t received_ = 0;
+  bool too_slow_ = false;
   std::string body_;
 };
 
@@ -121,10 +130,20 @@ HttpServer::HttpServer(const HttpOptions& options, Handler handler)
   server.Get(".*", [handler](const httplib::Request& request, httplib::Response& out) {
     send(handler(plain_request(request)), out);
   });
-  server.Post(".*", [handler, limit](const httplib::Request& request, httplib::Response& out,
-                                     const httplib::ContentReader& read) {
-    BodyReader body(limit);
+  // An answer is always whole. The library would make a copy of it for each range that is asked
+  // for, and a line of a request has room for thousands.
+  server.set_pre_routing_handler([](const httplib::Request& request, httplib::Response&) {
+    const_cast<httplib::Request&>(request).ranges.clear();
+    return httplib::Server::HandlerResponse::Unhandled;
+  });
+  server.Post(".*", [handler, limit, grace = options.io_timeout](
+                        const httplib::Request& request, httplib::Response& out,
+                        const httplib::ContentReader& read) {
+    BodyReader body(limit, grace);
     const bool whole = read_body(request, read, body);
+    if (body.too_slow()) {
+      return send_and_close(408, "the body comes too slowly: less than 16 kB in a second", out);
+    }
     if (body.too_large()) {
       return send_and_close(
           413, fmt::format("the body is larger than the limit of {} bytes", limit), out);
@@ -160,7 +179,8 @@ HttpServer::HttpServer(const HttpOptions& options, Handler handler)
 HttpServer::~HttpServer() = default;
 
 void HttpServer::run() {
-  auto& [server, socket, stopped] = *implementation_;
+  auto& server = implementation_->server;
+  auto& stopped = implementation_->stopped;
   std::atomic<bool> over = false;
   std::thread watch([&server, &stopped, &over] {
     stopped.wait(false);

@@ -66,10 +66,10 @@ void Metrics::add_request(const std::string& endpoint, int status, double second
 }
 
 void Metrics::add_batch(int64_t images, double seconds, double waited) {
+  const std::scoped_lock lock(mutex_);  // whoever reads sees all of it or nothing
   forwards_.add(seconds);
   waits_.add(waited);
   images_ += images;
-  const std::scoped_lock lock(mutex_);
   ++batch_sizes_[images];
 }
 

@@ -1,7 +1,7 @@
 #include "host/serve/open_inference.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,10 +17,11 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr int kMaxDepth = 16;                 // of JSON
-constexpr size_t kMaxJsonValues = 4'000'000;  // 27 images of 224 x 224; more should be binary
-constexpr size_t kMaxText = 64;               // of a client's words that a message repeats
-constexpr const char* kImages = "images";     // the only input
+constexpr int kMaxDepth = 16;                     // of JSON
+constexpr size_t kMaxJsonValues = 4'000'000;      // 27 images of 224 x 224; more should be binary
+constexpr int64_t kMaxScores = int64_t{1} << 28;  // of an answer: 1 GiB
+constexpr size_t kMaxText = 64;                   // of a client's words that a message repeats
+constexpr const char* kImages = "images";         // the only input
 constexpr const char* kShapes = "[N, H, W, 3] or [N, 3, H, W]";
 
 [[noreturn]] void refuse(const std::string& what) { throw RequestError(400, what); }
@@ -131,43 +132,53 @@ T value_of(const json& value) {
   }
 }
 
-// Row by row, however deep it is nested; stops where there is more than the shape holds.
+// Row by row, however deep it is nested.
 template <typename T>
-void flatten(const json& data, T*& out, const T* end) {
+void flatten(const json& data, T*& out) {
   for (const auto& value : data) {
     if (value.is_array()) {
-      flatten(value, out, end);
-      continue;
+      flatten(value, out);
+    } else {
+      *out++ = value_of<T>(value);
     }
-    if (out == end) refuse("'data' has more values than the shape of 'images' says");
-    *out++ = value_of<T>(value);
   }
 }
 
+int64_t count_values(const json& data) {
+  int64_t count = 0;
+  for (const auto& value : data) count += value.is_array() ? count_values(value) : 1;
+  return count;
+}
+
 template <typename T>
-void read_json_data(const json& input, torch::Tensor& tensor) {
+torch::Tensor read_json_data(const json& input, const std::vector<int64_t>& shape) {
   const auto found = input.find("data");
   if (found == input.end() || !found->is_array()) {
     refuse("'images' has neither 'data', a list, nor the parameter 'binary_data_size'");
   }
-  auto* out = tensor.mutable_data_ptr<T>();
-  const auto* const end = out + tensor.numel();
-  flatten<T>(*found, out, end);
-  if (out != end) {
-    refuse(fmt::format("'data' has {} values, the shape of 'images' says {}",
-                       tensor.numel() - (end - out), tensor.numel()));
+  const auto count = count_values(*found), wanted = c10::multiply_integers(shape);
+  if (count != wanted) {
+    refuse(fmt::format("'data' has {} values, the shape of 'images' says {}", count, wanted));
   }
+  const torch::Tensor tensor = torch::empty(shape, c10::CppTypeToScalarType<T>::value);
+  auto* out = tensor.mutable_data_ptr<T>();
+  flatten<T>(*found, out);
+  return tensor;
 }
 
-void read_binary_data(uint64_t size, std::string_view bytes, torch::Tensor& tensor) {
-  if (size != tensor.nbytes()) {
+torch::Tensor read_binary_data(uint64_t size, std::string_view bytes,
+                               const std::vector<int64_t>& shape, torch::ScalarType type) {
+  const auto wanted = static_cast<uint64_t>(c10::multiply_integers(shape)) * c10::elementSize(type);
+  if (size != wanted) {
     refuse(fmt::format("binary_data_size of 'images' is {}, its shape and datatype make {}", size,
-                       tensor.nbytes()));
+                       wanted));
   }
   if (bytes.size() != size) {
     refuse(fmt::format("{} bytes follow the JSON, 'images' says {}", bytes.size(), size));
   }
+  auto tensor = torch::empty(shape, type);
   std::memcpy(tensor.mutable_data_ptr(), bytes.data(), size);
+  return tensor;
 }
 
 torch::Tensor images_of(const json& input, std::string_view bytes, const InferLimits& limits) {
@@ -177,14 +188,9 @@ torch::Tensor images_of(const json& input, std::string_view bytes, const InferLi
                                    &json::is_number_unsigned, "a whole number");
   if (!size && !bytes.empty())
     refuse("bytes follow the JSON, but 'images' has no binary_data_size");
-  auto tensor = torch::empty(shape, type);
-  if (size) {
-    read_binary_data(*size, bytes, tensor);
-  } else if (type == torch::kUInt8) {
-    read_json_data<uint8_t>(input, tensor);
-  } else {
-    read_json_data<float>(input, tensor);
-  }
+  const auto tensor = size                    ? read_binary_data(*size, bytes, shape, type)
+                      : type == torch::kUInt8 ? read_json_data<uint8_t>(input, shape)
+                                              : read_json_data<float>(input, shape);
   if (type == torch::kFloat32 && !std::isfinite(tensor.sum(torch::kFloat64).item<double>())) {
     refuse("'images' has values that are not finite");
   }
@@ -223,6 +229,28 @@ std::vector<InferRequest::Output> outputs_of(const json& request, const Inferenc
     outputs.push_back({name, binary_in(each, "binary_data").value_or(all_binary)});
   }
   return outputs;
+}
+
+// How large the answer will be is known before anything is computed.
+void check_answer(const InferRequest& request, const InferenceInfo& model) {
+  const auto& images = request.images;
+  const bool pixels = model.task == Task::kPixels;
+  const auto each = images.size(0) * (pixels ? images.size(2) * images.size(3) : 1);
+  const auto scores = each * model.classes.size();
+  if (scores > kMaxScores) {
+    refuse(
+        fmt::format("there would be {} scores, more than the limit of {}; send fewer or smaller "
+                    "images",
+                    scores, kMaxScores));
+  }
+  for (const auto& output : request.outputs) {
+    const auto values = output.name == "scores" ? scores : each;
+    if (output.binary || values <= static_cast<int64_t>(kMaxJsonValues)) continue;
+    refuse(
+        fmt::format("the output {} has {} values, more than {} in JSON; ask for it in binary, "
+                    "or for other outputs",
+                    quoted(output.name), values, kMaxJsonValues));
+  }
 }
 
 // The bytes of JSON in front of binary tensors; all of them where there are none.
@@ -323,6 +351,7 @@ InferRequest parse_infer_request(std::string_view body,
     refuse(fmt::format("there is no input {}; this model has 'images'", quoted(name)));
   }
   request.images = images_of(input, body.substr(length), limits);
+  check_answer(request, model);
   return request;
 }
 

@@ -89,7 +89,7 @@ const percent = share => (share * 100).toFixed(1) + ' %';
 function evidence(one) {
   const sample = one.training_sample;
   const words = ['similarity ' + one.similarity.toFixed(3), 'sub-centroid ' + one.sub_centroid];
-  if (sample) words.push(sample.name);
+  if (sample) words.push(sample.name.split('/').pop());
   if (one.picture) return picture(one.picture, one.class, ...words);
   const made = element('figure'), text = element('figcaption');
   text.append(element('strong', one.class));
@@ -113,8 +113,13 @@ function showClasses(answer) {
   }));
 }
 function explain(decision, several) {
-  if (decision.picture) figures(decision.prediction, [picture(decision.picture, 'Where')], 'large');
-  else if (several) by('why').append(element('h2', decision.prediction));
+  const map = decision.map && decision.map.picture &&
+    picture(decision.map.picture, 'Orange speaks for ' + decision.prediction, 'blue against');
+  if (decision.picture) {
+    figures(decision.prediction, [picture(decision.picture, 'Where'), map].filter(Boolean), 'large');
+  } else if (several) {
+    by('why').append(element('h2', decision.prediction));
+  }
   if (decision.rule && decision.rule.text) {
     const text = [decision.rule.text, decision.rule.verdict].filter(Boolean).join(' ');
     by('why').append(element('p', text, 'rule'));
@@ -123,11 +128,7 @@ function explain(decision, several) {
   if (decision.counter_evidence) {
     figures('Against it: the nearest of the runner-up', [evidence(decision.counter_evidence)]);
   }
-  if (decision.map && decision.map.picture) {
-    figures('Where in the image it comes from',
-      [picture(decision.map.picture, 'Orange speaks for ' + decision.prediction, 'blue against')],
-      'large');
-  }
+  if (map && !decision.picture) figures('Where in the image it comes from', [map], 'large');
 }
 function showWhy(answer) {
   by('why').replaceChildren();

@@ -1,13 +1,15 @@
 #include "host/serve/service.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <charconv>
 #include <iostream>
 
 #include "host/inference.h"
+#include "host/out_of_memory.h"
+#include "host/report/format.h"
 #include "host/report/label_picture.h"
 #include "host/serve/page.h"
 #include "host/serve/request_error.h"
@@ -73,13 +75,18 @@ ordered_json best_classes(const torch::Tensor& shares, const ClassInfo& classes,
   return list;
 }
 
+// An error that nobody has told apart: what is left of it is in the log.
+Response fault(const Request& request, const std::string& what) {
+  std::cerr << fmt::format("error: {} {}: {}\n", request.method,
+                           report::printable(request.path.substr(0, 100)), what);
+  return {.status = 500, .body = error_body("internal error: " + what.substr(0, what.find('\n')))};
+}
+
 // A model of pixels: which share of them has each class, and pictures of where.
 ordered_json pixel_prediction(const torch::Tensor& scores, const Image& image,
                               const ClassInfo& classes, int64_t top_k) {
-  const auto labels = resize_scores(scores, {image.height(), image.width()})
-                          .argmax(1)
-                          .to(torch::kUInt8)
-                          .contiguous();
+  const auto labels =
+      classes_at_size(scores, {image.height(), image.width()}).to(torch::kUInt8).contiguous();
   const Image label_image(image.height(), image.width(), 1, labels.const_data_ptr<uint8_t>());
   const auto counts = labels.flatten().bincount({}, classes.size()).to(torch::kFloat64);
   ordered_json json;
@@ -116,13 +123,10 @@ Response Service::handle(const Request& request) {
     if (error.status() == 503) response.headers.emplace_back("Retry-After", "1");
   } catch (const DataError& error) {  // the image of the request
     response = {.status = 400, .body = error_body(error.what())};
-  } catch (const std::bad_alloc&) {
-    response = {.status = 503, .body = error_body("out of memory")};
   } catch (const std::exception& error) {
-    const std::string what = error.what();
-    std::cerr << fmt::format("error: {} {}: {}\n", request.method, request.path, what);
-    response = {.status = 500,
-                .body = error_body("internal error: " + what.substr(0, what.find('\n')))};
+    response = is_out_of_memory(error)
+                   ? Response{.status = 503, .body = error_body("out of memory")}
+                   : fault(request, error.what());
   }
   const std::chrono::duration<double> took = Clock::now() - begin;
   metrics_.add_request(endpoint, response.status, took.count());

@@ -68,6 +68,7 @@ TEST_F(CPredictor, ErrorsAreStatusesWithWords) {
   dnc_predictor* none = nullptr;
   refused(dnc_predictor_open("/none", &none), "/none: is not a run");
   refused(dnc_predictor_open(nullptr, &none), "path must not be NULL");
+  refused(dnc_predictor_open(std::string(5000, 'a').c_str(), &none), "aaa");
   refused(dnc_predictor_open("/none", nullptr), "predictor must not be NULL");
   EXPECT_EQ(none, nullptr);
   refused(dnc_predictor_predict(nullptr, &one, 1, 1, 0, &result), "predictor must not be NULL");

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
 
@@ -145,6 +147,50 @@ TEST(Predictor, TellsTheNearestSubCentroidOfARun) {
   EXPECT_LT(found.sub_centroid, 4);
   EXPECT_GT(found.similarity, -1);
   EXPECT_LE(found.similarity, 1.0001F);
+}
+
+TEST(Predictor, OfAModelOfPixelsLabelsEachOfThem) {
+  const TemporaryFolder folder;
+  const auto run = (folder / "run").string(), picture = (folder / "picture.ppm").string();
+  std::ofstream(folder / "pixels.yaml") << R"(seed: 1
+device: cpu
+threads: 1
+model:
+  backbone: {type: ResNetCifar, depth: 8, width: 8}
+  decode_head: {type: FCN, channels: 8}
+  head: {type: DNC}
+data:
+  train: {dataset: {type: Synthetic, task: pixels, length: 32, classes: 4, size: 16}}
+  test: {dataset: {type: Synthetic, task: pixels, length: 8, classes: 4, size: 16, split: test}}
+  batch_size: 8
+optimizer: {type: SGD, lr: 0.1, momentum: 0.9}
+train: {epochs: 1}
+)";
+  put_bytes(picture, ppm_of(20, 36, 1));
+  const auto output = folder / "output";
+  ASSERT_TRUE(
+      run_host("train '" + (folder / "pixels.yaml").string() + "' -o '" + run + "'", output))
+      << bytes_of(output);
+  ASSERT_TRUE(run_host("predict '" + run + "' '" + picture + "' --format jsonl --out '" +
+                           (folder / "pictures").string() + "'",
+                       output))
+      << bytes_of(output);
+  const auto expected = nlohmann::json::parse(bytes_of(output))["predictions"];
+  const Predictor predictor(run);
+  EXPECT_TRUE(predictor.for_pixels());
+  EXPECT_FALSE(predictor.has_sub_centroids()) << "they differ from pixel to pixel";
+  const std::vector<std::string> files{picture};
+  const auto found = predictor.predict_files(files).front();
+  EXPECT_EQ(found.height, 20);
+  EXPECT_EQ(found.width, 36);
+  ASSERT_EQ(found.labels.size(), 20u * 36u);
+  for (const auto& each : expected) {
+    const auto& names = predictor.classes();
+    const auto label = std::ranges::find(names, each["class"].get<std::string>()) - names.begin();
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(found.labels, label)) / (20 * 36),
+                each["score"].get<double>(), 1e-6);
+  }
+  EXPECT_NEAR(found.classes[0].score, expected[0]["score"].get<double>(), 1e-6);
 }
 
 TEST(Predictor, SaysWhatItCannotOpen) {

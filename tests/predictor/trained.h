@@ -11,8 +11,8 @@ namespace dnc {
 
 /// Runs dnc-host; what it prints goes to a file. False where it fails.
 inline bool run_host(const std::string& arguments, const std::filesystem::path& output) {
-  const auto command =
-      std::string("'") + DNC_PROGRAM + "' " + arguments + " > '" + output.string() + "' 2>&1";
+  std::string command = "'" DNC_PROGRAM "' ";
+  command.append(arguments).append(" > '").append(output.string()).append("' 2>&1");
   return std::system(command.c_str()) == 0;
 }
 

@@ -83,14 +83,24 @@ SwinStage::SwinStage(const SwinStageOptions& options)
   }
 }
 
-torch::Tensor SwinStage::forward(torch::Tensor map) {
-  if (!still_.fits(map)) {
+std::shared_ptr<const SwinStage::Layouts> SwinStage::layouts_for(const torch::Tensor& map) {
+  const std::scoped_lock lock(mutex_);
+  if (!layouts_ || !layouts_->still.fits(map)) {
     const int64_t height = map.size(1), width = map.size(2);
-    still_ = WindowLayout(height, width, side_, WindowLayout::Shift::kNone, map.device());
-    shifted_ = WindowLayout(height, width, side_, shift_, map.device());
+    const auto layout = [&](WindowLayout::Shift shift) {
+      return WindowLayout(height, width, side_, shift, map.device());
+    };
+    layouts_ = std::make_shared<const Layouts>(
+        Layouts{layout(WindowLayout::Shift::kNone), layout(shift_)});
   }
+  return layouts_;
+}
+
+torch::Tensor SwinStage::forward(torch::Tensor map) {
+  const auto layouts = layouts_for(map);
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    map = forward_block(blocks_[i], recompute_, map, i % 2 == 0 ? still_ : shifted_);
+    const auto& layout = i % 2 == 0 ? layouts->still : layouts->shifted;
+    map = forward_block(blocks_[i], recompute_, map, layout);
   }
   return map;
 }

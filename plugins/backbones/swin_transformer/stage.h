@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "plugins/backbones/common/transformer.h"
@@ -67,17 +68,24 @@ struct SwinStageOptions {
 };
 
 /// Blocks in a row, named 0, 1, ...: [N, H, W, C] to the same. Every second one shifts its windows.
+/// Several threads may ask it at once, with maps of different sizes.
 class SwinStage final : public torch::nn::Module {
  public:
   explicit SwinStage(const SwinStageOptions& options);
   torch::Tensor forward(torch::Tensor map);
 
  private:
+  struct Layouts {
+    WindowLayout still, shifted;
+  };
+  std::shared_ptr<const Layouts> layouts_for(const torch::Tensor& map);
+
   int64_t side_;
   WindowLayout::Shift shift_;
   bool recompute_;
   std::vector<std::shared_ptr<SwinBlock>> blocks_;
-  WindowLayout still_, shifted_;  // for the size seen last
+  std::mutex mutex_;                        // guards the next
+  std::shared_ptr<const Layouts> layouts_;  // for the size seen last
 };
 
 }  // namespace dnc

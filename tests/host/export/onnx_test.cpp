@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/torch.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -219,6 +221,51 @@ TEST(OnnxExport, RefusesAKindOfOperatorThatItsRuleDoesNotCover) {
               HasSubstr("it is a transposed convolution"));
 }
 
+TEST(OnnxExport, RefusesToRoundUpWhereRuntimesDiffer) {
+  EXPECT_THAT(
+      refusal([](const torch::Tensor& x) { return torch::max_pool2d(x, 1, 2, 0, 1, true); }),
+      HasSubstr("a window may begin behind the image"));
+  EXPECT_THAT(refusal([](const torch::Tensor& x) {
+                return torch::avg_pool2d(x, 3, 2, 1, true, /*count_include_pad=*/true);
+              }),
+              HasSubstr("it counts its padding"));
+}
+
+// LibTorch finds a common type, ONNX has none.
+TEST(OnnxExport, NeverWritesAFileWithInputsOfTwoTypes) {
+  const TemporaryFolder folder;
+  const auto path = (folder / "model.onnx").string();
+  EXPECT_THAT(refusal([](const torch::Tensor& x) { return x * x.to(torch::kLong); }, path),
+              testing::MatchesRegex(".*model.onnx: the exported model cannot be used, so it is not "
+                                    "written: ONNX operator Mul 'model.backbone/Mul_[0-9]+': has "
+                                    "inputs of two types, Float and Long. Export it with .*"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(OnnxExport, NeverWritesMoreThanProtocolBuffersHold) {
+  OnnxModel model;
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  // Their bytes alone would fit.
+  model.constants.insert("weight", torch::zeros({1}, torch::kUInt8).expand({kMost - 20}));
+  try {
+    write_onnx(model);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("but an .onnx file ends at"));
+  }
+}
+
+TEST(PlainExecutors, LastAsLongAsAnyOfThem) {
+  const auto& mode = torch::jit::getExecutorMode();
+  const bool before = mode;
+  auto first = std::make_unique<PlainExecutor>();
+  auto second = std::make_unique<PlainExecutor>();
+  first.reset();
+  EXPECT_FALSE(mode.load());
+  second.reset();
+  EXPECT_EQ(mode.load(), before);
+}
+
 // A view that sees what is written into the tensor later: ONNX has no such thing.
 TEST(OnnxExport, NeverWritesAFileThatGivesOtherScores) {
   const TemporaryFolder folder;
@@ -272,6 +319,8 @@ INSTANTIATE_TEST_SUITE_P(
              [](const T& x) {
                return torch::adaptive_avg_pool2d(x, {5, 7});
              }},
+        Rule{"AveragePoolCeil",
+             [](const T& x) { return torch::avg_pool2d(x, 2, 2, 0, true, true); }},
         Rule{"MaxPoolCeil", [](const T& x) { return torch::max_pool2d(x, 3, 2, 1, 1, true); }},
         Rule{"NearestByFactor",
              [](const T& x) {

@@ -51,5 +51,12 @@ TEST(AgreementTest, AllRanksNameWhoDiffersInWhat) {
   }
 }
 
+TEST(AgreementTest, AValueMayHoldAnyCharacter) {
+  const Facts plain{{"config key a", "1"}}, odd{{"config key a", "\x1e\x1f\n\"1"}};
+  for (const auto& error : errors_of({plain, odd})) {
+    EXPECT_THAT(error, HasSubstr("rank 1: config key a is '\x1e\x1f\n\"1', on rank 0 '1'\n"));
+  }
+}
+
 }  // namespace
 }  // namespace dnc

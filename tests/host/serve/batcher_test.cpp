@@ -141,6 +141,41 @@ TEST_F(BatcherTest, AnErrorOfTheModelIsTheCallersAndTheBatcherGoesOn) {
   EXPECT_EQ(ask(batcher, image_of(5)).get(), 5);
 }
 
+TEST_F(BatcherTest, WhereTheMemoryEndsACallerMayComeAgain) {
+  Batcher batcher(model_, {}, metrics_);
+  const auto [status, what] = refusal_of<RequestError>(
+      [&] { batcher.infer(image_of(1, FakeModel::kHugeWidth), false, soon()); });
+  EXPECT_EQ(status, 503);
+  EXPECT_EQ(what, "out of memory; send fewer or smaller images");
+}
+
+TEST_F(BatcherTest, AnAnswerWithTooFewRowsFailsAllOfItsBatchAndTheBatcherGoesOn) {
+  Batcher batcher(model_, {}, metrics_);
+  model_.hold();
+  auto first = ask(batcher, image_of(1));
+  model_.wait_for_batches(1);
+  std::vector<std::future<double>> others;
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(ask(batcher, image_of(i, FakeModel::kForgetfulWidth)));
+  }
+  wait_for_queue(3);
+  model_.release();
+  for (auto& other : others) EXPECT_THROW(other.get(), std::exception);
+  EXPECT_EQ(first.get(), 1);
+  EXPECT_EQ(ask(batcher, image_of(5)).get(), 5);
+}
+
+TEST_F(BatcherTest, HoweverCloseTheDeadlineAnAnswerOrATimeOutComes) {
+  Batcher batcher(model_, {}, metrics_);
+  for (int i = 0; i < 3000; ++i) {
+    try {
+      batcher.infer(image_of(1), false, Batcher::Clock::now() + std::chrono::microseconds(i % 100));
+    } catch (const RequestError& error) {
+      EXPECT_EQ(error.status(), 504);
+    }
+  }
+}
+
 TEST_F(BatcherTest, SeveralThreadsServeManyCallers) {
   Batcher batcher(model_, {.max_batch = 4, .instances = 3}, metrics_);
   std::vector<std::future<bool>> callers;

@@ -26,6 +26,8 @@ class FakeModel final : public InferenceModel {
     }
     if (images.size(3) == kRefusedWidth) throw Error("the model does not take such images");
     if (images.size(3) == kBrokenWidth) throw std::logic_error("broken\nwith a stack");
+    if (images.size(3) == kHugeWidth) torch::empty({int64_t{1} << 45}, torch::kUInt8);
+    if (images.size(3) == kForgetfulWidth) return {torch::zeros({1, 3}), {}, {}};
     const auto bytes = images.is_floating_point() ? images * 255 : images.to(torch::kFloat32);
     Answer answer;
     if (info_.task == Task::kPixels) {
@@ -63,6 +65,8 @@ class FakeModel final : public InferenceModel {
 
   static constexpr int64_t kRefusedWidth = 13;
   static constexpr int64_t kBrokenWidth = 14;
+  static constexpr int64_t kHugeWidth = 15;       // more memory than there is
+  static constexpr int64_t kForgetfulWidth = 16;  // one row, however many images there are
 
  private:
   static InferenceInfo info_for(Task task) {

@@ -158,7 +158,7 @@ std::vector<Hostile> hostile_bodies() {
       {"NoType", body_with({{"name", "images"}, {"shape", {1, 1, 1, 3}}}), {}, "is missing"},
       {"NoData", body_with(input({1, 1, 1, 3})), {}, "has neither 'data'"},
       {"FewValues", valued({1, 2}), {}, "'data' has 2 values, the shape of 'images' says 3"},
-      {"ManyValues", valued({1, 2, 3, 4}), {}, "more values than the shape"},
+      {"ManyValues", valued({1, 2, 3, 4}), {}, "'data' has 4 values, the shape of 'images' says 3"},
       {"ValueBeyond", valued({1, 2, 256}), {}, "whole numbers from 0 to 255"},
       {"ValueBelow", valued({1, 2, -1}), {}, "whole numbers from 0 to 255"},
       {"TextValue", valued({1, 2, "3"}), {}, "whole numbers from 0 to 255"},
@@ -209,6 +209,32 @@ TEST(InferRequest, ManyJsonValuesAreRefusedBeforeTheyFillTheMemory) {
   const auto [status, what] = refusal_of<RequestError>([&] { parse(body); });
   EXPECT_EQ(status, 400);
   EXPECT_EQ(what, "the JSON has more than 4000000 values; send tensors in binary");
+}
+
+TEST(InferRequest, AnswersThatWouldFillTheMemoryAreRefused) {
+  const auto pixels = std::string(1200 * 1200 * 3, 'x');
+  const auto refusal = [&](int classes, json output) {
+    auto info = FakeModel(Task::kPixels).info();
+    info.classes.names.assign(static_cast<size_t>(classes), "a");
+    auto tensor = input({1, 1200, 1200, 3});
+    tensor["parameters"] = {{"binary_data_size", pixels.size()}};
+    const auto header = body_with(tensor, {{"outputs", json::array({std::move(output)})}});
+    return refusal_of<RequestError>([&] {
+      parse_infer_request(header + pixels, std::to_string(header.size()), info,
+                          {.max_images = 1, .max_pixels = 2'000'000});
+    });
+  };
+  const json scores = {{"name", "scores"}}, classes = {{"name", "classes"}};
+  json binary = scores;
+  binary["parameters"] = {{"binary_data", true}};
+  EXPECT_EQ(refusal(3, scores),
+            std::pair(400, std::string("the output 'scores' has 4320000 values, more than 4000000 "
+                                       "in JSON; ask for it in binary, or for other outputs")));
+  EXPECT_EQ(refusal(3, binary).first, 0);
+  EXPECT_EQ(refusal(3, classes).first, 0);
+  EXPECT_EQ(refusal(200, classes),
+            std::pair(400, std::string("there would be 288000000 scores, more than the limit of "
+                                       "268435456; send fewer or smaller images")));
 }
 
 InferRequest request_for(const std::vector<InferRequest::Output>& outputs) {

@@ -132,6 +132,12 @@ TEST_F(ServiceTest, WrongQuestionsAreTheClientsFault) {
   EXPECT_EQ(error_of(response), "this server explains nothing; start it with --explain");
 }
 
+TEST_F(ServiceTest, WhereTheMemoryEndsTheClientMayComeAgain) {
+  const auto response = post("/predict", picture(4, FakeModel::kHugeWidth, 1));
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(error_of(response), StartsWith("out of memory"));
+}
+
 TEST_F(ServiceTest, AFaultOfOursIs500InOneLine) {
   const auto response = post("/predict", picture(4, FakeModel::kBrokenWidth, 1));
   EXPECT_EQ(response.status, 500);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <future>
 #include <string>
 
 #include "plugins/backbones/swin_transformer/network.h"
@@ -55,6 +56,31 @@ TEST(SwinTransformer, GivesTheMapsThatShapesPromise) {
   expect_shapes(net, 33, 90);
   expect_shapes(net, 64, 64);
   expect_shapes(net, 1, 1);
+}
+
+TEST(SwinTransformer, GivesManyThreadsWhatItGivesOne) {
+  torch::manual_seed(7);
+  SwinTransformer net(small_net());
+  net.eval();
+  const auto forward = [&](const torch::Tensor& images) {
+    const torch::NoGradGuard no_grad;
+    return net.forward(images).back();
+  };
+  std::vector<torch::Tensor> images, expected;
+  for (const int64_t size : {32, 48, 80, 96}) {
+    images.push_back(torch::rand({1, 3, size, size + 16}));
+    expected.push_back(forward(images.back()));
+  }
+  std::vector<std::future<bool>> threads;
+  for (size_t i = 0; i < images.size(); ++i) {
+    threads.push_back(std::async(std::launch::async, [&, i] {
+      for (int round = 0; round < 40; ++round) {
+        if (!torch::allclose(forward(images[i]), expected[i])) return false;
+      }
+      return true;
+    }));
+  }
+  for (auto& thread : threads) EXPECT_TRUE(thread.get());
 }
 
 TEST(SwinTransformer, BuildsNoStageAfterTheLastThatIsAskedFor) {
