@@ -1,42 +1,19 @@
 #include "host/inference.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <string>
 
+#include "host/windows.h"
 #include "registry/error.h"
 
 namespace dnc {
 namespace {
 
-PixelSize size_of(const torch::Tensor& images) { return {images.size(2), images.size(3)}; }
+constexpr int64_t kNumbersAtOnce = 1 << 24;  // 64 MB of scores
 
-torch::Tensor slide(Model& model, const torch::Tensor& images, const InferenceOptions& options) {
-  const auto [height, width] = size_of(images);
-  const PixelSize window{std::min(options.crop_size[0], height),
-                         std::min(options.crop_size[1], width)};
-  torch::Tensor sum;
-  auto count = torch::zeros({1, 1, height, width}, images.options().dtype(torch::kFloat32));
-  for (const auto top : window_starts(height, window.height, options.stride[0])) {
-    for (const auto left : window_starts(width, window.width, options.stride[1])) {
-      const auto part = [&](const torch::Tensor& all) {
-        return all.narrow(2, top, window.height).narrow(3, left, window.width);
-      };
-      const auto scores = resize_scores(model.forward(part(images)).scores, window);
-      if (scores.dim() != 4) {
-        throw Error("model.inference.mode: slide is for models of pixels; take whole");
-      }
-      if (!sum.defined()) {
-        sum = torch::zeros({images.size(0), scores.size(1), height, width},
-                           scores.options().dtype(torch::kFloat32));
-      }
-      part(sum).add_(scores);
-      part(count).add_(1);
-    }
-  }
-  return sum.div_(count);
-}
+PixelSize size_of(const torch::Tensor& images) { return {images.size(2), images.size(3)}; }
 
 }  // namespace
 
@@ -78,9 +55,23 @@ torch::Tensor resize_scores(const torch::Tensor& scores, PixelSize size) {
   return at::upsample_bilinear2d(scores, {size.height, size.width}, /*align_corners=*/false);
 }
 
+torch::Tensor classes_at_size(const torch::Tensor& scores, PixelSize size) {
+  const int64_t C = scores.size(1), numbers = scores.size(0) * size.height * size.width;
+  const int64_t step = std::clamp<int64_t>(kNumbersAtOnce / std::max<int64_t>(1, numbers), 1, C);
+  torch::Tensor best, classes;
+  for (int64_t first = 0; first < C; first += step) {
+    const auto some = scores.narrow(1, first, std::min(step, C - first));
+    auto [highest, label] = resize_scores(some, size).max(1);
+    const auto better = first == 0 ? torch::Tensor() : highest.gt(best);
+    classes = first == 0 ? label : torch::where(better, label.add_(first), classes);
+    best = first == 0 ? highest : torch::where(better, highest, best);
+  }
+  return classes;
+}
+
 Model::Output infer(Model& model, const torch::Tensor& images, const InferenceOptions& options) {
   if (options.mode == InferenceOptions::Mode::kWhole) return model.forward(images);
-  return {{}, slide(model, images, options)};
+  return {{}, slide(model, images, windows_of(size_of(images), options))};
 }
 
 }  // namespace dnc

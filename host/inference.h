@@ -43,6 +43,10 @@ std::optional<PixelSize> label_size(const torch::Tensor& labels);
 /// are.
 torch::Tensor resize_scores(const torch::Tensor& scores, PixelSize size);
 
+/// The class with the highest score of each pixel, int64 [N, H, W], of scores [N, C, h, w] at
+/// another size: resize_scores().argmax(1), but never all C maps of a large image at once.
+torch::Tensor classes_at_size(const torch::Tensor& scores, PixelSize size);
+
 /// What the model makes of images [N, 3, H, W]. In windows, the scores are [N, C, H, W] and there
 /// are no embeddings; Error for a model that is not for pixels. The caller has set the model's mode
 /// and switched gradients off.

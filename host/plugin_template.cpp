@@ -26,9 +26,13 @@ constexpr const char* kCommon = "common";
 constexpr size_t kLongestName = 64;
 constexpr uint64_t kLargestTemplate = 1 << 20;
 
-// Targets that CMake and its generators have themselves.
-constexpr std::array<std::string_view, 9> kTargets{
-    "all", "clean", "edit_cache", "help", "install", "package", "rebuild_cache", "test", "dnc"};
+// Targets that CMake and its generators have themselves, or LibTorch and dnc-host bring.
+constexpr std::array<std::string_view, 15> kTargets{
+    "all",        "c10",   "clean",     "depend",     "dnc",
+    "edit_cache", "help",  "install",   "package",    "rebuild_cache",
+    "test",       "torch", "torch_cpu", "torch_cuda", "torch_library"};
+
+constexpr std::string_view kMember = "Options";  // of each template's class
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_letter(char c) { return is_upper(c) || (c >= 'a' && c <= 'z'); }
@@ -97,6 +101,11 @@ PluginName plugin_name(const std::string& given) {
         fmt::format("'{}' cannot be the name of a plugin: CMake has a target '{}' of its "
                     "own; choose another name",
                     given, name.file));
+  }
+  if (name.type == kMember) {
+    throw Error(fmt::format(
+        "'{}' cannot be the name of a plugin: its class has a member {}; choose another name",
+        given, kMember));
   }
   return name;
 }

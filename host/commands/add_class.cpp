@@ -83,6 +83,10 @@ struct AddClassCommand {
     }
     const auto& names = experiment.classes().names;
     if (name.empty()) throw Error("--name: is empty");
+    if (report::printable(name) != name) {
+      throw Error("--name: '" + report::printable(name) +
+                  "' has control characters, or bytes that are no UTF-8 text");
+    }
     if (std::find(names.begin(), names.end(), name) != names.end()) {
       throw Error(
           fmt::format("--name: '{}' is a class of {} already; choose another name, or "

@@ -53,9 +53,6 @@ struct FitCommand {
   }
 
   void check(Experiment& experiment, Model& model) const {
-    if (experiment.task() != Task::kImages) {
-      throw ConfigError(source.path + ": is a model for pixels; fit is for images");
-    }
     if (!model.prototypes()) {
       experiment.options().model.head.node().fail(
           "has no prototypes to fill: fit is for a head that classifies by its nearest prototypes. "
@@ -86,10 +83,11 @@ struct FitCommand {
                       found.samples, found.left_out, options.memory));
     }
     const auto shape = model.prototypes()->prototypes().sizes().vec();
+    const std::string of = experiment.task() == Task::kPixels ? "pixel" : "sample";
     run.say(
-        fmt::format("{} classes with {} prototypes each from {} samples; mean cosine of "
-                    "a sample with the nearest of its class {:.4f}",
-                    shape[0], shape[1], found.samples, found.mean_cosine));
+        fmt::format("{} classes with {} prototypes each from {} {}s; mean cosine of "
+                    "a {} with the nearest of its class {:.4f}",
+                    shape[0], shape[1], found.samples, of, of, found.mean_cosine));
   }
 };
 
@@ -126,6 +124,7 @@ void add_fit(CLI::App& app, Action& action) {
   add_overrides(*sub, command->source.overrides);
   sub->footer(
       example("  dnc-host fit configs/imagenet/resnet50_dnc.yaml --weights resnet50.pth\n"
+              "  dnc-host fit configs/camvid/fcn_mobilenet_v2_dnc_k1.yaml --weights RUN\n"
               "The folder is one of a run: dnc-host test, predict and compare take it."));
   sub->callback([command, &action] { action = [command] { return command->run(); }; });
 }

@@ -22,7 +22,7 @@ void add_launch(CLI::App& app, Action& action) {
       ->capture_default_str();
   sub->add_option("--grace", options->grace,
                   "Seconds that the others have to end when one has failed")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 86400.0))
       ->type_name("SECONDS")
       ->capture_default_str();
   sub->prefix_command();  // what follows is the command of dnc-host, with its own options

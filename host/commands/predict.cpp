@@ -35,8 +35,7 @@ struct Prediction {
 
 // The class of each pixel of an image, in the image's own size.
 Image label_image(const torch::Tensor& scores, const Image& image) {
-  const auto labels = resize_scores(scores.to(torch::kFloat32), {image.height(), image.width()})
-                          .argmax(1)
+  const auto labels = classes_at_size(scores.to(torch::kFloat32), {image.height(), image.width()})
                           .to(torch::kUInt8)
                           .cpu()
                           .contiguous();

@@ -13,6 +13,7 @@
 #include "host/run.h"
 #include "host/serve/http_server.h"
 #include "host/serve/service.h"
+#include "host/serve/shared_heaps.h"
 #include "registry/error.h"
 
 namespace dnc {
@@ -22,11 +23,15 @@ namespace {
 std::array<int, 2> stop_pipe{-1, -1};
 volatile std::sig_atomic_t stop_requested = 0;
 
+void wake() {
+  const char byte = 0;
+  [[maybe_unused]] const auto written = write(stop_pipe[1], &byte, 1);
+}
+
 void on_signal(int) {
   if (stop_requested != 0) _exit(130);
   stop_requested = 1;
-  const char byte = 0;
-  [[maybe_unused]] const auto written = write(stop_pipe[1], &byte, 1);
+  wake();
 }
 
 void handle_signals() {
@@ -68,6 +73,10 @@ struct ServeCommand {
       throw Error(fmt::format("--max-queue: {} is less than --max-batch, {}",
                               options.batcher.max_queue, options.batcher.max_batch));
     }
+    if (name.find('/') != std::string::npos) {
+      throw Error(fmt::format("--name: '{}' cannot be a part of a URL: it has a '/'", name));
+    }
+    serve::share_heaps();
     Program program;
     if (!is_exported_file(source.path)) {
       auto opened = open_model(program, source, NeededWeights::kModel);
@@ -124,14 +133,20 @@ struct ServeCommand {
       std::cerr << "warning: --host: other machines can reach this server, and it asks for no "
                    "password\n";
     }
-    std::thread thread([&] { server.run(); });
+    std::thread thread([&] {
+      server.run();
+      wake();  // it may end by itself
+    });
     wait_for_signal();
-    std::cerr << "stopping: what was accepted is answered first (once more: at once)\n";
+    const bool asked = stop_requested != 0;
+    if (asked) std::cerr << "stopping: what was accepted is answered first (once more: at once)\n";
     service.begin_stop();
     server.stop();
     thread.join();
     std::cout << service.metrics().summary() << std::flush;
-    return 0;
+    if (asked) return 0;
+    throw Error(fmt::format("port {}: the system lets no more connections in; start it again",
+                            server.port()));
   }
 };
 

@@ -136,8 +136,10 @@ struct TestCommand {
       throw Error("--crop: needs --tta five_crops or ten_crops");
     }
     if (ranks.size() > 1 && (!out.empty() || unknown.wanted())) {
-      throw Error(
-          "--out and --unknown: are for one process; run `dnc-host test` without a launcher");
+      throw Error(fmt::format(
+          "{}: is for one process, which sees all samples, but {} were started; run `dnc-host "
+          "test` without a launcher",
+          out.empty() ? "--unknown" : "--out", ranks.size()));
     }
     const bool first = ranks.rank() == 0;
     Program program;

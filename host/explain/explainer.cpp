@@ -9,7 +9,7 @@
 #include "host/explain/attribution.h"
 #include "host/explain/network_input.h"
 #include "host/explain/training_crop.h"
-#include "host/report/contact_sheet.h"
+#include "host/report/explanation_picture.h"
 #include "host/report/format.h"
 #include "host/train/autocast.h"
 #include "registry/error.h"
@@ -94,10 +94,11 @@ std::vector<std::string> Explainer::notes() const {
         "The training data is not there: the names of its images are from an earlier search, their "
         "pictures are missing.");
   }
-  if (options.model.inference.mode == InferenceOptions::Mode::kSlide) {
+  if (prototypes_.defined() && samples_ &&
+      options.model.inference.mode == InferenceOptions::Mode::kSlide) {
     notes.emplace_back(
-        "predict shows an image to this model in windows (model.inference); here it is seen whole, "
-        "so predictions may differ.");
+        "Images are seen in windows here, as predict shows them (model.inference); the search saw "
+        "the training images whole.");
   }
   return notes;
 }
@@ -110,39 +111,62 @@ torch::Tensor Explainer::points_of(const torch::Tensor& embeddings) {
 
 Explainer::Output Explainer::run_model(const torch::Tensor& images) {
   const torch::NoGradGuard no_grad;
+  const auto& options = run_.experiment->options();
+  std::vector<torch::Tensor> embeddings;
   Output output;
-  Model::Output found;
+  output.points.windows = windows_of({images.size(2), images.size(3)}, options.model.inference);
   {
-    const Autocast autocast(run_.experiment->options().train.precision, run_.experiment->device());
-    found = run_.model->forward(images);
+    const Autocast autocast(options.train.precision, run_.experiment->device());
+    const auto keep = [&](const Model::Output& found) { embeddings.push_back(found.embeddings); };
+    if (options.model.inference.mode == InferenceOptions::Mode::kSlide) {
+      output.scores = slide(*run_.model, images, output.points.windows, keep);
+    } else {
+      const auto found = run_.model->forward(images);
+      keep(found);
+      output.scores = found.scores;
+    }
   }
-  output.scores = found.scores.to(torch::kFloat32);
-  if (prototypes_.defined()) output.points = points_of(found.embeddings);
+  output.scores = output.scores.to(torch::kFloat32);
+  if (!prototypes_.defined()) return output;
+  for (const auto& each : embeddings) output.points.grids.push_back(points_of(each));
   return output;
 }
 
-// [N, T]: the similarities to the targets' prototypes, or the scores of their classes.
-torch::Tensor Explainer::values_of(const torch::Tensor& images, const std::vector<Target>& targets,
-                                   PixelSize size) {
-  torch::Tensor all;  // [N, T] or [N, T, h, w]
+// [N, T] or [N, T, h, w]: the similarities to the targets' prototypes, or the scores of their
+// classes.
+torch::Tensor Explainer::target_values(const torch::Tensor& images,
+                                       const std::vector<Target>& targets) {
   if (prototypes_.defined()) {
     std::vector<torch::Tensor> wanted;
     for (const auto& target : targets) wanted.push_back(prototypes_[target.label][target.index]);
     const auto points = points_of(run_.model->embed(images));
-    all = points.movedim(1, -1).matmul(torch::stack(wanted).t()).movedim(-1, 1);
-  } else {
-    std::vector<int64_t> labels;
-    for (const auto& target : targets) labels.push_back(target.label);
-    const auto scores = run_.model->forward(images).scores.to(torch::kFloat32);
-    all = scores.index_select(1, torch::tensor(labels, torch::kLong).to(scores.device()));
+    return points.movedim(1, -1).matmul(torch::stack(wanted).t()).movedim(-1, 1);
   }
-  if (all.dim() == 2) return all;
-  std::vector<torch::Tensor> values;
-  for (size_t t = 0; t < targets.size(); ++t) {
-    values.push_back(
-        mean_over(all.narrow(1, static_cast<int64_t>(t), 1), *targets[t].region, size));
+  std::vector<int64_t> labels;
+  for (const auto& target : targets) labels.push_back(target.label);
+  const auto scores = run_.model->forward(images).scores.to(torch::kFloat32);
+  return scores.index_select(1, torch::tensor(labels, torch::kLong).to(scores.device()));
+}
+
+// The same of each target's region, [N, T]. Windows that see no region are not looked at.
+torch::Tensor Explainer::values_of(const torch::Tensor& images, const std::vector<Target>& targets,
+                                   PixelSize size) {
+  if (run_.experiment->task() == Task::kImages) return target_values(images, targets);
+  const auto windows =
+      windows_of({images.size(2), images.size(3)}, run_.experiment->options().model.inference);
+  std::vector<torch::Tensor> sums(targets.size());
+  for (size_t i = 0; i < windows.count(); ++i) {
+    const auto seen = [&](const Target& target) { return sees(windows, i, *target.region, size); };
+    if (std::ranges::none_of(targets, seen)) continue;
+    const auto values = target_values(part_of(images, windows.at(i)), targets);
+    for (size_t t = 0; t < targets.size(); ++t) {
+      if (!seen(targets[t])) continue;
+      const auto share = share_of_mean(values.narrow(1, static_cast<int64_t>(t), 1), windows, i,
+                                       *targets[t].region, size);
+      sums[t] = sums[t].defined() ? sums[t] + share : share;
+    }
   }
-  return torch::cat(values, 1);
+  return torch::cat(sums, 1);
 }
 
 // ---- what prototypes stand for ----------------------------------------------------------------
@@ -284,30 +308,30 @@ void Explainer::add_choices(const Output& output, const Image& image, Explained&
                                   std::move(picture));
 }
 
-// All pictures on one sheet: for each decision the input, the map, the nearest and the counter.
+// All pictures on one sheet, for each decision in groups: the input and the map, the nearest, the
+// counter-evidence.
 void Explainer::add_sheet(const std::vector<Image>& inputs, const std::vector<Image>& maps,
                           Explained& explained) {
-  report::ContactSheet sheet;
+  std::vector<report::PictureRow> rows;
   const auto& decisions = explained.shown.decisions;
   for (size_t i = 0; i < decisions.size(); ++i) {
-    report::ContactSheet::Row row;
-    row.images.push_back(inputs[i]);
-    if (!maps.empty()) row.images.push_back(maps[i]);
-    const auto add = [&](const report::ShownEvidence& shown) {
+    report::PictureRow row(3);
+    row[0].push_back(inputs[i]);
+    if (!maps.empty()) row[0].push_back(maps[i]);
+    const auto add = [&](const report::ShownEvidence& shown, std::vector<Image>& group) {
       const auto& image = known(shown.evidence.label, shown.evidence.index).image;
-      if (!image.empty()) row.images.push_back(image);
+      if (!image.empty()) group.push_back(image);
     };
-    for (const auto& one : decisions[i].nearest) add(one);
-    if (decisions[i].counter) add(*decisions[i].counter);
-    sheet.columns.resize(std::max(sheet.columns.size(), row.images.size()));
-    sheet.rows.push_back(std::move(row));
+    for (const auto& one : decisions[i].nearest) add(one, row[1]);
+    if (decisions[i].counter) add(*decisions[i].counter, row[2]);
+    rows.push_back(std::move(row));
   }
-  explained.pictures.emplace_back("explained", report::to_image(sheet));
+  explained.pictures.emplace_back("explained", report::picture_sheet(rows));
 }
 
 Explained Explainer::explain_image(const torch::Tensor& images, const Image& picture) {
   const auto output = run_model(images);
-  const auto point = output.points.defined() ? output.points[0] : torch::Tensor();
+  const auto point = prototypes_.defined() ? output.points.grids[0][0] : torch::Tensor();
   auto decision = decide(output.scores[0], point, prototypes_, options_.nearest);
   const Target target{decision.label(), decision.support ? decision.support->index : 0, {}};
   Explained explained;
@@ -349,9 +373,9 @@ Explained Explainer::explain_pixels(const torch::Tensor& images, const Image& pi
   std::vector<Target> targets;
   std::vector<Image> inputs, maps;
   for (const auto& region : regions_of(output, size)) {
-    const auto scores = mean_over(output.scores, region, size)[0];
+    const auto scores = mean_over(whole_grid(output.scores), region, size)[0];
     const auto point =
-        output.points.defined() ? mean_over(output.points, region, size)[0] : torch::Tensor();
+        prototypes_.defined() ? mean_over(output.points, region, size)[0] : torch::Tensor();
     auto decision = decide(scores, point, prototypes_, options_.nearest);
     targets.push_back({decision.label(), decision.support ? decision.support->index : 0, region});
     shown_image.decisions.push_back(shown(std::move(decision), region));

@@ -61,12 +61,14 @@ class Explainer {
   };
   // What the model makes of an image.
   struct Output {
-    torch::Tensor points;  // [1, D] or [1, D, h, w], of length 1; undefined without prototypes
+    // [1, D], or of pixels [1, D, h, w] for each window, of length 1; none without prototypes.
+    WindowGrids points;
     torch::Tensor scores;  // [1, C] or [1, C, h, w]
   };
 
   Output run_model(const torch::Tensor& images);
   torch::Tensor points_of(const torch::Tensor& embeddings);
+  torch::Tensor target_values(const torch::Tensor& images, const std::vector<Target>& targets);
   torch::Tensor values_of(const torch::Tensor& images, const std::vector<Target>& targets,
                           PixelSize size);
   const Known& known(int64_t label, int64_t index);

@@ -60,6 +60,10 @@ GalleryBuilder::GalleryBuilder(OpenedRun& run, GalleryOptions options)
   auto* head = run.model->prototypes();
   TORCH_CHECK(head != nullptr, "GalleryBuilder: the head has no prototypes");
   prototypes_ = head->prototypes().to(run.experiment->device(), torch::kFloat32);
+  if (run.experiment->options().model.inference.mode == InferenceOptions::Mode::kSlide) {
+    notes_.emplace_back(
+        "Images are seen whole here, not in windows as predict shows them (model.inference).");
+  }
   search_training_data();
   count_confusions();
   options_.progress = {};  // what it points to need not outlive the passes

@@ -1,6 +1,6 @@
 #include "host/explain/search_index.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <utility>
@@ -167,7 +167,11 @@ SearchIndex training_index(OpenedRun& run, const SampleSearch& search) {
   const auto digest = search_digest(run, search);
   if (fs::exists(file)) {
     try {
-      return read_index(file, digest);
+      auto index = read_index(file, digest);
+      if (index.labels.ge(run.experiment->classes().size()).any().item<bool>()) {
+        throw Error(file.string() + ": is damaged");
+      }
+      return index;
     } catch (const Error& error) {
       search.warn(std::string(error.what()) + "; the training data is indexed anew");
     }
@@ -198,7 +202,8 @@ SearchIndex read_index(const fs::path& file, const std::string& digest) {
   index.labels = cached_tensor(cached, file, "labels", torch::kLong, {size});
   index.samples = cached_tensor(cached, file, "samples", torch::kLong, {size});
   index.names = unpacked(cached_tensor(cached, file, "names", torch::kUInt8, {-1}));
-  if (static_cast<int64_t>(index.names.size()) != size) {
+  const bool counts = index.samples.ge(0).all().item<bool>();
+  if (static_cast<int64_t>(index.names.size()) != size || !counts) {
     throw Error(file.string() + ": is damaged");
   }
   return index;

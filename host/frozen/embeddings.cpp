@@ -38,8 +38,17 @@ class Part final : public Dataset {
   std::vector<int64_t> indices_;
 };
 
+/// What the network made of a batch, with labels, as rows: a row a sample, or one a position of the
+/// map of embeddings, which then has the label image's nearest pixel (as DNC's training does).
+Embeddings rows_of(const torch::Tensor& embeddings, torch::Tensor labels) {
+  if (embeddings.dim() == 2) return {embeddings, std::move(labels)};
+  const auto size = embeddings.sizes().slice(2);
+  labels = at::upsample_nearest2d(labels.unsqueeze(1).to(torch::kFloat32), size).squeeze(1);
+  return {embeddings.permute({0, 2, 3, 1}).flatten(0, 2), labels.flatten().to(torch::kLong)};
+}
+
 void check_finite(const torch::Tensor& values, const Batch& batch, const Dataset& dataset) {
-  const auto wrong = values.isfinite().all(1).logical_not();
+  const auto wrong = values.isfinite().flatten(1).all(1).logical_not();
   if (!wrong.any().item<bool>()) return;
   const auto row = wrong.to(torch::kInt).argmax().item<int64_t>();
   throw DataError(dataset.name(batch.indices[static_cast<size_t>(row)]) +
@@ -65,13 +74,14 @@ void for_each_embedding(Model& model, Loader& loader, torch::Device device, Prec
         const Autocast autocast(precision, device);
         values = model.embed(images);
       }
-      TORCH_CHECK(values.dim() == 2, "embeddings of images are [N, D], got ", values.sizes());
       values = values.to(torch::kFloat32);
       check_finite(values, *batch, loader.dataset());
-      const auto labels = batch->labels.to(device);
-      const auto rows = labels.ne(kIgnoredLabel).nonzero().squeeze(1);
+      const auto all = rows_of(values, batch->labels.to(device));
+      const auto rows = all.labels.ne(kIgnoredLabel).nonzero().squeeze(1);
       samples += rows.size(0);
-      if (rows.size(0) > 0) use({values.index_select(0, rows), labels.index_select(0, rows)});
+      if (rows.size(0) > 0) {
+        use({all.values.index_select(0, rows), all.labels.index_select(0, rows)});
+      }
     }
     if (progressed) progressed(++done, loader.batches());
   }
@@ -92,6 +102,7 @@ Embeddings collect_embeddings(Model& model, Loader& loader, torch::Device device
   for_each_embedding(
       model, loader, device, precision,
       [&](const Embeddings& batch) {
+        TORCH_CHECK(batch.values.size(0) <= most - count, "collect_embeddings is for images");
         if (!all.values.defined()) {
           all.values = torch::empty({most, batch.values.size(1)});
           all.labels = torch::empty({most}, torch::kLong);
@@ -103,6 +114,29 @@ Embeddings collect_embeddings(Model& model, Loader& loader, torch::Device device
       },
       progressed);
   return {all.values.narrow(0, 0, count), all.labels.narrow(0, 0, count)};
+}
+
+Embeddings sample_embeddings(Model& model, Loader& loader, torch::Device device,
+                             Precision precision, int64_t per_batch, Random random,
+                             const Progressed& progressed) {
+  std::vector<torch::Tensor> values, labels;
+  for_each_embedding(
+      model, loader, device, precision,
+      [&](const Embeddings& batch) {
+        const auto size = batch.values.size(0);
+        std::vector<int64_t> drawn(static_cast<size_t>(std::min(size, per_batch)));
+        for (size_t i = 0; i < drawn.size(); ++i) {  // one of each of equal parts of the batch
+          const auto first = static_cast<int64_t>(i) * size / static_cast<int64_t>(drawn.size());
+          const auto end =
+              (static_cast<int64_t>(i) + 1) * size / static_cast<int64_t>(drawn.size());
+          drawn[i] = random.integer(first, end);
+        }
+        const auto rows = torch::tensor(drawn).to(device);
+        values.push_back(batch.values.index_select(0, rows).cpu());
+        labels.push_back(batch.labels.index_select(0, rows).cpu());
+      },
+      progressed);
+  return {torch::cat(values), torch::cat(labels)};
 }
 
 std::vector<int64_t> draw_indices(int64_t size, int64_t count, uint64_t seed) {

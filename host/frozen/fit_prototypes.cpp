@@ -74,10 +74,9 @@ FitResult fit_means(Model& model, Loader& loader, torch::Device device, Precisio
   return result;
 }
 
-/// Stores the embeddings and clusters those of each class.
-FitResult fit_clusters(Model& model, Loader& loader, torch::Device device, Precision precision,
-                       const FitOptions& fit, uint64_t seed, const Progressed& progressed) {
-  const auto all = collect_embeddings(model, loader, device, precision, progressed);
+/// Clusters the embeddings of each class.
+FitResult fit_clusters(Model& model, const Embeddings& all, torch::Device device,
+                       const FitOptions& fit, uint64_t seed) {
   const torch::NoGradGuard no_grad;
   auto& prototypes = *model.prototypes();
   const auto shape = prototypes.prototypes().sizes().vec();  // [C, K, D]
@@ -122,18 +121,26 @@ FitResult fit_prototypes(Model& model, const Split& data, const ExperimentOption
   TORCH_CHECK(model.prototypes(), "fit_prototypes: the head has no prototypes");
   const auto shape = model.prototypes()->prototypes().sizes().vec();  // [C, K, D]
   const auto seed = static_cast<uint64_t>(options.seed);
+  const auto precision = options.train.precision;
   const bool one = shape[1] == 1;
-  const auto room = fit.memory * (int64_t{1} << 30) / static_cast<double>(shape[2] * 4);
+  const bool pixels = data.dataset->task() == Task::kPixels;
+  const auto room =
+      static_cast<int64_t>(fit.memory * (int64_t{1} << 30) / static_cast<double>(shape[2] * 4));
   const auto size = data.dataset->size();
   auto part = data;
-  if (!one && room < static_cast<double>(size)) {
-    part.dataset = draw_samples(data.dataset, static_cast<int64_t>(room), seed);
-  }
+  if (!one && !pixels) part.dataset = draw_samples(data.dataset, room, seed);
   SingleProcess alone;
   const auto loader = evaluation_loader(part, options.data, seed, alone);
-  const auto precision = options.train.precision;
-  auto result = one ? fit_means(model, *loader, device, precision, progressed)
-                    : fit_clusters(model, *loader, device, precision, fit, seed, progressed);
+  FitResult result;
+  if (one) {
+    result = fit_means(model, *loader, device, precision, progressed);
+  } else {
+    const auto all = pixels ? sample_embeddings(model, *loader, device, precision,
+                                                std::max<int64_t>(room / loader->batches(), 1),
+                                                Random(seed, Purpose::kSample, 0, 0), progressed)
+                            : collect_embeddings(model, *loader, device, precision, progressed);
+    result = fit_clusters(model, all, device, fit, seed);
+  }
   result.left_out = size - part.dataset->size();
   result.bad_samples = loader->bad_samples();
   return result;

@@ -14,8 +14,8 @@ struct FitOptions {
 };
 
 struct FitResult {
-  int64_t samples = 0;                 // that the prototypes are made of
-  int64_t left_out = 0;                // that were not drawn, for want of memory
+  int64_t samples = 0;                 // or pixels, that the prototypes are made of
+  int64_t left_out = 0;                // samples that were not drawn, for want of memory
   double mean_cosine = 0;              // of each of these with the nearest prototype of its class
   std::vector<int64_t> empty_classes;  // without a sample: their prototypes stay as they were
   std::vector<BadSample> bad_samples;  // damaged ones, where data.max_bad_samples lets them pass
@@ -27,7 +27,8 @@ struct FitResult {
 /// With one prototype a class (K = 1) it becomes the direction of the mean of the class's projected
 /// embeddings, in one pass that stores none of them. With more, the embeddings of all samples are
 /// stored, N x D x 4 bytes, and each class is clustered by cluster_directions(); where they are
-/// more than `memory`, as many samples as fit are drawn by the seed.
+/// more than `memory`, as many samples as fit are drawn by the seed, or of pixels as many of each
+/// batch.
 ///
 /// The head's own update() sees the same embeddings, so that the mass of its prototypes and
 /// whatever else it keeps is as after training. The model must have prototypes, and is not changed

@@ -3,7 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <torch/script.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +14,7 @@
 
 #include "host/export/recording.h"
 #include "host/inference.h"
+#include "host/out_of_memory.h"
 #include "host/train/autocast.h"
 #include "registry/config.h"
 #include "registry/error.h"
@@ -100,9 +101,8 @@ class RunModel final : public InferenceModel {
       answer.scores = output.scores.to(torch::kFloat32).cpu();
       if (nearest && info_.sub_centroids) add_nearest(output, answer);
       return answer;
-    } catch (const c10::OutOfMemoryError&) {
-      throw;
     } catch (const c10::Error& error) {
+      if (is_out_of_memory(error)) throw;
       throw Error(
           fmt::format("the model does not take {}: {}", describe(images), first_line(error)));
     }
@@ -122,8 +122,9 @@ class RunModel final : public InferenceModel {
   torch::Tensor prototypes_;  // [C, K, D]
 };
 
-// ---- an exported file
-// ----------------------------------------------------------------------------
+// ---- an exported file --------------------------------------------------------------------------
+
+constexpr int64_t kLargestSide = 8192;  // of the images that `dnc-host export` records with
 
 struct Exported {
   jit::Module module;
@@ -146,20 +147,32 @@ class ExportedModel final : public InferenceModel {
   Answer infer(const torch::Tensor& images, bool) override {
     const c10::InferenceMode no_gradients;
     check_size(images);
+    Answer answer;
     try {
-      Answer answer;
       answer.scores = module_.forward({images}).toTensor();
-      return answer;
-    } catch (const c10::OutOfMemoryError&) {
-      throw;
     } catch (const std::exception& error) {  // the interpreter has a type of its own
+      if (is_out_of_memory(error)) throw;
       const std::string what = error.what();
       const auto reason = what.substr(what.find_last_of('\n', what.size() - 2) + 1);
       throw Error(fmt::format("the model does not take {}: {}", describe(images), reason));
     }
+    check_scores(answer.scores, images);
+    return answer;
   }
 
  private:
+  // Whoever asked uses them as they are said to be.
+  void check_scores(const torch::Tensor& scores, const torch::Tensor& images) const {
+    const int64_t dimensions = info_.task == Task::kPixels ? 4 : 2;
+    const bool fits = scores.dim() == dimensions && scores.size(0) == images.size(0) &&
+                      scores.size(1) == info_.classes.size() &&
+                      scores.scalar_type() == torch::kFloat32;
+    if (fits) return;
+    throw Error(c10::str("the model gives scores ", scores.sizes(), " of ", scores.scalar_type(),
+                         " for ", images.size(0), " images and ", info_.classes.size(),
+                         " classes: it is no file of `dnc-host export`, or was changed"));
+  }
+
   void check_size(const torch::Tensor& images) const {
     const auto& [height, width] = info_.size;
     if (info_.any_size || (images.size(2) == height && images.size(3) == width)) return;
@@ -186,8 +199,9 @@ void read_description(const std::string& file, const std::string& text, Exported
     info.any_size = json.at("any_size");
     exported.preprocess.mean = json.at("mean").get<std::vector<double>>();
     exported.preprocess.std = json.at("std").get<std::vector<double>>();
+    const auto is_size = [](int64_t side) { return side >= 1 && side <= kLargestSide; };
     if (exported.preprocess.mean.size() != 3 || exported.preprocess.std.size() != 3 ||
-        info.classes.names.empty() || size[0] < 1 || size[1] < 1) {
+        info.classes.names.empty() || !is_size(size[0]) || !is_size(size[1])) {
       throw Error(file + ": its description (dnc.json) is damaged");
     }
   } catch (const nlohmann::json::exception& error) {
@@ -225,8 +239,7 @@ Transforms transforms_of(Program& program, const std::string& file, const std::s
 
 }  // namespace
 
-// ---- what both share
-// -----------------------------------------------------------------------------
+// ---- what both share ---------------------------------------------------------------------------
 
 InferenceModel::~InferenceModel() = default;
 

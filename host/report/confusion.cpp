@@ -66,7 +66,7 @@ Markup heat_map(const Table& confusion, const std::string& caption) {
       std::string css = row == column ? "right" : "";
       if (!(value > 0)) {
         css += " zero";
-      } else if (share > 0.4) {
+      } else if (share > 0.55) {
         css += " deep";
       }
       cells.emplace_back(grouped(value), css).style =

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "host/report/page.h"
 #include "host/report/picture.h"
@@ -60,8 +61,10 @@ std::string to_html(const ContactSheet& sheet) {
       .caption = "", .css_class = "sheet", .head = {plain_cells({"sample"})}, .body = {}};
   for (const auto& column : sheet.columns) table.head[0].emplace_back(column);
   for (const auto& row : sheet.rows) {
-    Markup head = element("strong", row.caption);
-    head += empty_element("br", {}) + element("span", row.name, {{"class", "small"}});
+    Markup head;
+    if (!row.caption.empty()) head = element("strong", row.caption) + empty_element("br", {});
+    const auto file = row.name.substr(row.name.find_last_of('/') + 1);
+    head += element("span", file, {{"class", "small"}, {"title", row.name}});
     std::vector<Cell> cells{Cell(std::move(head))};
     for (size_t i = 0; i < row.images.size(); ++i) {
       const auto text = fmt::format("{}, {}", row.name, sheet.columns[i]);
@@ -81,30 +84,36 @@ std::string to_html(const ContactSheet& sheet) {
 Image to_image(const ContactSheet& sheet) {
   const auto scale = enlargement(sheet);
   std::vector<std::vector<Image>> pictures;
-  int64_t height = 0, width = 0;  // of a cell
+  std::vector<int64_t> heights, widths(sheet.columns.size());  // of rows and columns
   for (const auto& row : sheet.rows) {
     auto& shrunk = pictures.emplace_back();
-    for (const auto& image : row.images) {
-      shrunk.push_back(shown(image, scale));
-      height = std::max(height, shrunk.back().height() + kGap);
-      width = std::max(width, shrunk.back().width() + kGap);
+    auto& height = heights.emplace_back(0);
+    for (size_t column = 0; column < row.images.size(); ++column) {
+      shrunk.push_back(shown(row.images[column], scale));
+      height = std::max(height, shrunk.back().height());
+      widths[column] = std::max(widths[column], shrunk.back().width());
     }
   }
-  const auto rows = static_cast<int64_t>(sheet.rows.size());
-  const auto columns = static_cast<int64_t>(sheet.columns.size());
-  if (rows * height * columns * width > kMostPixels) {
+  const auto side = [](const std::vector<int64_t>& sizes) {
+    return std::accumulate(sizes.begin(), sizes.end(), kGap,
+                           [](int64_t sum, int64_t size) { return sum + size + kGap; });
+  };
+  if (side(heights) * side(widths) > kMostPixels) {
     throw Error(
         fmt::format("a sheet of {} x {} pictures is too large for a PNG file; take fewer "
                     "samples, or write a page (.html)",
-                    rows, columns));
+                    sheet.rows.size(), sheet.columns.size()));
   }
-  Image out(rows * height + kGap, columns * width + kGap, 3);
+  Image out(side(heights), side(widths), 3);
   std::fill_n(out.pixels(), out.size(), kGround);
+  int64_t top = kGap;
   for (size_t row = 0; row < pictures.size(); ++row) {
+    int64_t left = kGap;
     for (size_t column = 0; column < pictures[row].size(); ++column) {
-      paste(pictures[row][column], kGap + static_cast<int64_t>(row) * height,
-            kGap + static_cast<int64_t>(column) * width, out);
+      paste(pictures[row][column], top, left, out);
+      left += widths[column] + kGap;
     }
+    top += heights[row] + kGap;
   }
   return out;
 }

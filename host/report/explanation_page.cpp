@@ -40,13 +40,19 @@ Markup picture_of(const ShownEvidence& shown, const std::string& class_name) {
   return to_img(sample.picture, fmt::format("{}: {}", class_name, sample.name), sample.name);
 }
 
+/// What a sub-centroid stands for, without the folder of its file: the picture's title has that.
+std::string short_text(const ShownSample& sample) {
+  const auto text = sample.text();
+  return text.substr(text.find_last_of('/', sample.name.size()) + 1);
+}
+
 /// A sub-centroid with what is said about it.
 Markup evidence_figure(const ShownEvidence& shown, const std::string& class_name,
                        const Markup& said) {
   Markup caption = said + element("strong", class_name);
   caption += empty_element("br", {}) + fmt::format("sub-centroid {}", shown.evidence.index);
   if (shown.stands_for.sample >= 0) {
-    caption += empty_element("br", {}) + shown.stands_for.text();
+    caption += empty_element("br", {}) + short_text(shown.stands_for);
     caption += Markup(" (") + number(fixed(shown.stands_for.similarity, 3)) + ")";
   }
   return element("figure", picture_of(shown, class_name) + element("figcaption", caption));
@@ -89,27 +95,39 @@ Markup views(const ShownImage& image, const ShownDecision& shown, const Explanat
   add(shown.picture.png.empty() ? image.picture : shown.picture,
       explanation.pixels ? shown.input : "As the network sees it.");
   add(shown.map_picture, map_caption(shown, explanation));
-  return element("div", figures, {{"class", explanation.pixels ? "views large" : "views"}});
+  return element("div", figures, {{"class", "views"}});
 }
 
-/// Prediction, pictures, rule and evidence of one input.
-Markup decision(const ShownImage& image, const ShownDecision& shown,
-                const Explanation& explanation) {
-  Markup content = prediction(shown, explanation) + views(image, shown, explanation);
+/// Rule and evidence of one input.
+Markup reasons(const ShownDecision& shown, const Explanation& explanation) {
+  const auto* const heading = shown.input.empty() ? "h3" : "h4";
+  Markup content;
   if (!shown.rule.empty()) content += element("p", shown.rule, {{"class", "rule"}});
   if (!shown.verdict.empty()) content += element("p", shown.verdict);
+  const auto add = [&](const std::string& title, const Markup& figures) {
+    content += element(heading, title) + element("div", figures, {{"class", "pictures"}});
+  };
   if (!shown.nearest.empty()) {
     Markup figures;
     for (const auto& one : shown.nearest) figures += evidence_with_share(one, explanation);
-    content +=
-        element("h3", "Nearest sub-centroids") + element("div", figures, {{"class", "pictures"}});
+    add("Nearest sub-centroids", figures);
   }
   if (shown.counter) {
-    content +=
-        element("h3", "Counter-evidence: the nearest of the runner-up class") +
-        element("div", evidence_with_share(*shown.counter, explanation), {{"class", "pictures"}});
+    add("Counter-evidence: the nearest of the runner-up class",
+        evidence_with_share(*shown.counter, explanation));
   }
   return content;
+}
+
+/// Prediction, pictures and reasons of one input.
+Markup decision(const ShownImage& image, const ShownDecision& shown,
+                const Explanation& explanation) {
+  const auto pictures = views(image, shown, explanation);
+  const auto why = reasons(shown, explanation);
+  if (why.empty()) return prediction(shown, explanation) + pictures;
+  return prediction(shown, explanation) +
+         element("div", pictures + element("div", why, {{"class", "reasons"}}),
+                 {{"class", explanation.pixels ? "decision large" : "decision"}});
 }
 
 Markup choice_figure(const ShownChoice& choice, const ShownImage& image,
@@ -123,11 +141,10 @@ Markup choice_figure(const ShownChoice& choice, const ShownImage& image,
 }
 
 /// Which sub-centroid each pixel of an image chose, with the legend.
-Markup choices(const ShownImage& image, const Explanation& explanation) {
-  Markup pictures;
-  for (const auto* picture : {&image.picture, &image.choice_picture}) {
-    pictures += element("figure", to_img(*picture, image.file, image.file));
-  }
+Markup choices(const ShownImage& image, const std::string& title, const Explanation& explanation) {
+  const auto pictures =
+      element("figure", to_img(image.picture, image.file, image.file)) +
+      element("figure", to_img(image.choice_picture, title + ", in colours", image.file));
   Markup legend;
   const auto least = static_cast<double>(image.width * image.height) * kLeastChoice;
   size_t shown = 0;
@@ -147,9 +164,9 @@ Markup choices(const ShownImage& image, const Explanation& explanation) {
 Markup image_section(const ShownImage& image, const Explanation& explanation) {
   Markup content;
   if (explanation.pixels) {
-    content += element("h3", explanation.sub_centroids > 0 ? "Which sub-centroid each pixel chose"
-                                                           : "The class of each pixel") +
-               choices(image, explanation);
+    const auto* const title = explanation.sub_centroids > 0 ? "Which sub-centroid each pixel chose"
+                                                            : "The class of each pixel";
+    content += element("h3", title) + choices(image, title, explanation);
   }
   for (const auto& shown : image.decisions) {
     if (!shown.input.empty()) content += element("h3", shown.input);

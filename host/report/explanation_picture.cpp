@@ -12,6 +12,11 @@ constexpr std::array<double, 3> kFor{240, 110, 10};
 constexpr std::array<double, 3> kAgainst{40, 110, 230};
 constexpr double kStrongest = 0.8;  // share of the colour at the peak
 constexpr int64_t kCropSide = 96;
+constexpr int64_t kLowestRow = 96;  // pixels, of a sheet
+constexpr int64_t kHighestRow = 192;
+constexpr int64_t kGap = 6;
+constexpr int64_t kGroupGap = 24;
+constexpr uint8_t kGround = 200;
 
 uint8_t mixed(double a, double b, double share_of_b) {
   return static_cast<uint8_t>(std::lround(a + (b - a) * share_of_b));
@@ -34,6 +39,27 @@ void draw_frame(Image& image, const Box& box, uint8_t level) {
 
 Box grown(const Box& box, int64_t by) {
   return {box.top - by, box.left - by, box.height + 2 * by, box.width + 2 * by};
+}
+
+int64_t row_height(const PictureRow& row) {
+  const auto first = row.front().front().height();
+  if (first >= kLowestRow) return std::min(first, kHighestRow);
+  return first * ((kLowestRow + first - 1) / first);
+}
+
+Image to_height(const Image& image, int64_t height) {
+  const double scale = static_cast<double>(height) / static_cast<double>(image.height());
+  const auto width = std::max<int64_t>(1, std::llround(static_cast<double>(image.width()) * scale));
+  const bool sharp = height % image.height() == 0;
+  return image.to_channels(3).resize(height, width,
+                                     sharp ? Interpolation::kNearest : Interpolation::kBilinear);
+}
+
+void paste(const Image& image, int64_t top, int64_t left, Image& sheet) {
+  for (int64_t y = 0; y < image.height(); ++y) {
+    std::copy_n(image.pixels() + y * image.width() * 3, image.width() * 3,
+                sheet.pixels() + ((top + y) * sheet.width() + left) * 3);
+  }
 }
 
 }  // namespace
@@ -68,12 +94,42 @@ void outline(Image& image, const Box& box) {
 }
 
 Image marked_crop(const Image& image, int64_t x, int64_t y, int64_t side) {
-  auto crop = image.to_channels(3).crop({y - side / 2, x - side / 2, side, side}, Border{});
+  const auto start = [&](int64_t at, int64_t size) {
+    return size < side ? (size - side) / 2 : std::clamp<int64_t>(at - side / 2, 0, size - side);
+  };
+  const auto top = start(y, image.height()), left = start(x, image.width());
+  auto crop = image.to_channels(3).crop({top, left, side, side}, Border{});
   const auto scale = std::max<int64_t>(1, (kCropSide + side - 1) / side);
   crop = crop.resize(side * scale, side * scale, Interpolation::kNearest);
-  const auto middle = side / 2 * scale;
-  outline(crop, grown({middle, middle, scale, scale}, 2));
+  outline(crop, grown({(y - top) * scale, (x - left) * scale, scale, scale}, 2));
   return crop;
+}
+
+Image picture_sheet(const std::vector<PictureRow>& rows) {
+  struct Placed {
+    Image image;
+    int64_t top = 0;
+    int64_t left = 0;
+  };
+  std::vector<Placed> all;
+  int64_t width = 0, top = kGap;
+  for (const auto& row : rows) {
+    const auto height = row_height(row);
+    int64_t left = kGap;
+    for (const auto& group : row) {
+      for (const auto& image : group) {
+        all.push_back({to_height(image, height), top, left});
+        left += all.back().image.width() + kGap;
+        width = std::max(width, left);
+      }
+      if (!group.empty()) left += kGroupGap - kGap;
+    }
+    top += height + kGap;
+  }
+  Image sheet(top, width, 3);
+  std::fill_n(sheet.pixels(), sheet.size(), kGround);
+  for (const auto& placed : all) paste(placed.image, placed.top, placed.left, sheet);
+  return sheet;
 }
 
 Palette shades_of(const std::array<uint8_t, 3>& colour, int64_t count) {

@@ -27,9 +27,17 @@ Image heat_picture(const Image& image, const HeatMap& map);
 /// is left out. RGB.
 void outline(Image& image, const Box& box);
 
-/// The square of `side` pixels around a pixel, black beyond the image, enlarged to 96 pixels or
-/// more with sharp pixels, with a frame around the pixel; RGB.
+/// The square of `side` pixels around a pixel, at the edge of the image the nearest one inside (a
+/// smaller image lies in its middle, on black), enlarged to 96 pixels or more with sharp pixels,
+/// with a frame around the pixel; RGB.
 Image marked_crop(const Image& image, int64_t x, int64_t y, int64_t side);
+
+/// Pictures side by side, in groups that are set apart.
+using PictureRow = std::vector<std::vector<Image>>;
+
+/// Rows of pictures on gray ground; RGB. All of a row have one height: that of its first picture,
+/// at most 192 pixels, of a small one the first multiple from 96 on, with sharp pixels.
+Image picture_sheet(const std::vector<PictureRow>& rows);
 
 /// `count` shades of a colour, from dark to light; the colour itself for one.
 Palette shades_of(const std::array<uint8_t, 3>& colour, int64_t count);

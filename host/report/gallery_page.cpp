@@ -218,14 +218,19 @@ Markup overview(const Gallery& gallery, const std::vector<GalleryClass>& classes
   const bool full = classes.size() <= kMostFullClasses;
   Markup entries;
   for (const auto& one : classes) entries += full ? full_entry(one, gallery) : small_entry(one);
-  const std::string text =
-      full
-          ? "Each sub-centroid as the training image nearest to it; the bar and the percentage are "
-            "its mass, the share of the class's training images that are nearest to it. Spread is "
-            "the mean cosine distance of a class's images to their sub-centroids, and behind the "
-            "arrow is what its test images are most often taken for."
-          : "Each class by the training image nearest to its heaviest sub-centroid, with the share "
-            "of its test images that is recognised.";
+  const auto* const one = gallery.pixels ? "location of a training image" : "training image";
+  const auto* const samples = gallery.pixels ? "locations" : "images";
+  const auto text =
+      full ? fmt::format(
+                 "Each sub-centroid as the {0} nearest to it; the bar and the percentage are its "
+                 "mass, the share of the class's training {1} that are nearest to it. Spread is "
+                 "the mean cosine distance of a class's {1} to their sub-centroids, and behind the "
+                 "arrow is what its test {1} are most often taken for.",
+                 one, samples)
+           : fmt::format(
+                 "Each class by the {} nearest to its heaviest sub-centroid, with the "
+                 "share of its test {} that is recognised.",
+                 one, samples);
   return small(text) + element("div", entries, {{"class", full ? "gallery" : "pictures dense"}});
 }
 
@@ -265,8 +270,9 @@ std::string class_page(const Gallery& gallery, const GalleryClass& shown) {
   for (const auto& prototype : shown.prototypes) parts += prototype_part(prototype, gallery);
   page.body = section(
       "Sub-centroids",
-      small("Of each the training image nearest to it, then its most central and its most distant "
-            "members; the number is the cosine similarity to it.") +
+      small(fmt::format("Of each the {} nearest to it, then its most central and its most distant "
+                        "members; the number is the cosine similarity to it.",
+                        gallery.pixels ? "location of a training image" : "training image")) +
           parts);
   page.body += section("Confusion", confusions(shown, gallery));
   page.body += map_section(shown.map,

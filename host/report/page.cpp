@@ -77,7 +77,7 @@ table.matrix td { min-width: 2.35rem; height: 1.9rem; text-align: center; vertic
   border: 2px solid var(--page); background: rgb(var(--wrong) / var(--shade)); }
 table.matrix td.right { background: rgb(var(--right) / var(--shade)); }
 table.matrix td.deep { color: var(--on-shade); }
-table.matrix td.zero { color: var(--muted); opacity: 0.55; }
+table.matrix td.zero { color: var(--muted); opacity: 0.8; }
 table.matrix thead th { border: 0; vertical-align: bottom; }
 table.matrix thead th:not(:first-child) > span { writing-mode: vertical-rl;
   transform: rotate(180deg); max-height: 9rem; overflow: hidden; text-overflow: ellipsis; }
@@ -100,7 +100,7 @@ details > :not(summary) { margin-top: 0.8rem; }
 .prototypes img.small-image { image-rendering: pixelated; }
 .prototypes figcaption { font-size: 0.75rem; line-height: 1.4; margin-top: 0.35rem;
   font-variant-numeric: tabular-nums; }
-.prototypes .dead { opacity: 0.5; }
+.prototypes .dead img { opacity: 0.5; }
 .prototypes .no-picture { width: var(--picture); }
 .sub-centroid { --picture: 5.25rem; margin: 0 0 1.8rem; padding-top: 0.9rem;
   border-top: 1px solid var(--rule); }
@@ -133,9 +133,16 @@ nav { margin: 0 0 1rem; font-size: 0.9375rem; }
   border-radius: 3px; }
 .views img.small-image { image-rendering: pixelated; }
 .views figcaption { margin-top: 0.4rem; }
+.decision { display: grid; gap: 1.2rem 2.4rem; margin: 0 0 1.5rem; align-items: start;
+  grid-template-columns: minmax(0, 18rem) minmax(0, 1fr); }
+.decision.large { grid-template-columns: minmax(0, 27rem) minmax(0, 1fr); }
+.decision .views { grid-template-columns: minmax(0, 1fr); margin: 0; }
+.reasons > :first-child { margin-top: 0; }
+.reasons .pictures { margin-bottom: 0; }
 .rule { margin: 0 0 0.8rem; padding: 0.7rem 1rem; max-width: 60rem; background: var(--faint);
   border-left: 3px solid var(--accent); overflow-wrap: anywhere; }
 h3 { margin: 1.8rem 0 0.8rem; font-size: 1rem; font-weight: 600; }
+.reasons h4 { margin: 1.4rem 0 0.7rem; font-size: 0.875rem; font-weight: 600; }
 .swatch { display: inline-block; width: 0.9em; height: 0.9em; margin-right: 0.4em;
   border: 1px solid var(--rule); border-radius: 2px; vertical-align: -0.1em; }
 .no-picture { display: flex; aspect-ratio: 1; align-items: center; justify-content: center;
@@ -143,7 +150,8 @@ h3 { margin: 1.8rem 0 0.8rem; font-size: 1rem; font-weight: 600; }
 .matrix-picture img { max-width: 100%; height: auto; border: 1px solid var(--rule); }
 table.sheet td { padding: 0.3rem 0.3rem 0.3rem 0.9rem; vertical-align: middle; }
 table.sheet tbody th { vertical-align: middle; font-size: 0.8125rem; font-weight: 400;
-  white-space: normal; min-width: 7rem; overflow-wrap: anywhere; }
+  white-space: normal; min-width: 9rem; overflow-wrap: anywhere; }
+table.sheet thead th:not(:first-child) { text-align: left; padding-left: 0.9rem; }
 table.sheet .small { font-size: 0.75rem; }
 table.sheet img { display: block; max-width: none; }
 .bar { display: block; height: 4px; margin-bottom: 0.25rem; background: var(--rule);
@@ -153,6 +161,12 @@ footer { margin-top: 4rem; padding-top: 0.4rem; border-top: 1px solid var(--rule
 
 @media (prefers-color-scheme: dark) {
   .matrix-picture img { filter: invert(0.92) hue-rotate(180deg); }
+}
+@media (max-width: 60rem) {
+  .decision, .decision.large { grid-template-columns: minmax(0, 1fr); }
+  .decision .views { grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 20rem)); }
+  .decision.large .views {
+    grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); }
 }
 @media (max-width: 44rem) {
   body { padding: 2rem 1rem; }
@@ -170,6 +184,7 @@ footer { margin-top: 4rem; padding-top: 0.4rem; border-top: 1px solid var(--rule
   table.matrix td { min-width: 1.7rem; height: 1.7rem; border-width: 1px; }
   tbody th:first-child { max-width: 9.5rem; }
   table.matrix thead th:first-child { white-space: normal; }
+  table.sheet tbody th { min-width: 7rem; }
   table.cards, table.cards tbody, table.cards tr, table.cards td,
   table.cards tbody th { display: block; }
   table.cards thead { display: none; }
@@ -202,8 +217,8 @@ std::string to_html(const Page& page) {
   head += element("title", page.title);
   head += element("style", Markup::trusted(std::string(kPageColours) + kStyle + kChartStyle));
   const auto header = element("header", element("h1", page.title) + page.header);
-  const auto body = header + line_end + element("main", page.body) + line_end +
-                    element("footer", page.footer) + line_end;
+  auto body = header + line_end + element("main", page.body) + line_end;
+  if (!page.footer.empty()) body += element("footer", page.footer) + line_end;
   return "<!DOCTYPE html>\n" +
          element("html", element("head", head) + line_end + element("body", body), {{"lang", "en"}})
              .html() +

@@ -15,7 +15,8 @@ namespace {
 
 // In units of the viewBox, which is about as wide as a phone, so that text stays readable there.
 constexpr double kWidth = 460, kHeight = 300;
-constexpr double kLeft = 46, kRight = 450, kTop = 10, kBottom = 256;
+constexpr double kLeft = 46, kRight = 450, kTop = 10, kBottom = 256;  // of the lines
+constexpr double kDigit = 8, kPoint = 4;                              // widths, or a bit less
 constexpr size_t kMostMarkers = 30;
 
 constexpr int64_t kColours = 8;  // .series-0 to .series-7 of the style sheet
@@ -41,6 +42,14 @@ double tick_step(double range, int64_t at_most) {
   return 10 * power;
 }
 
+std::vector<double> multiples(double step, double low, double high) {
+  std::vector<double> all;
+  const auto first = static_cast<int64_t>(std::ceil(low / step - 1e-9));
+  const auto last = static_cast<int64_t>(std::floor(high / step + 1e-9));
+  for (int64_t i = first; i <= last; ++i) all.push_back(static_cast<double>(i) * step);
+  return all;
+}
+
 struct Range {
   double low = 0;
   double high = 1;
@@ -56,15 +65,15 @@ struct Axis {
 
 Axis axis(Range range, int64_t at_most, bool to_ticks) {
   if (!(range.high > range.low)) {  // One value only: room around it.
-    const double room = std::max(std::abs(range.low) * 0.05, 1e-6);
-    range = {range.low - room, range.high + room};
+    const double room = std::abs(range.low) * 0.05;
+    range = room == 0 ? Range{0, 1} : Range{range.low - room, range.high + room};
   }
   const double step = tick_step(range.high - range.low, at_most);
   if (to_ticks) {
     range = {std::floor(range.low / step + 1e-9) * step,
              std::ceil(range.high / step - 1e-9) * step};
   }
-  return {range, round_ticks(range.low, range.high, at_most + 1),
+  return {range, multiples(step, range.low, range.high),
           std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)))};
 }
 
@@ -88,6 +97,7 @@ Axis log_axis(Range range) {
 }
 
 std::string tick_text(const Axis& axis, double tick) {
+  if (!axis.log && axis.decimals > 5) return fmt::format("{:g}", tick);  // 2e-06
   if (!axis.log) return fixed(tick, axis.decimals);
   const double value = std::pow(10, tick);
   if (value >= 0.0009 && value < 10000) return fmt::format("{:g}", value);
@@ -104,8 +114,9 @@ bool is_finite(const CurvePoint& point) {
 struct Scale {
   Axis x;
   Axis y;
+  double left = kLeft;  // more where the numbers of the y axis need it
   double to_x(double value) const {
-    return kLeft + (value - x.range.low) / (x.range.high - x.range.low) * (kRight - kLeft);
+    return left + (value - x.range.low) / (x.range.high - x.range.low) * (kRight - left);
   }
   double to_y(double value) const {
     return kBottom - (value - y.range.low) / (y.range.high - y.range.low) * (kBottom - kTop);
@@ -114,6 +125,17 @@ struct Scale {
     return coordinate(to_x(x_value)) + "," + coordinate(to_y(y_value));
   }
 };
+
+/// Where the lines begin, so that the numbers beside the axis are on the paper.
+double left_of(const Axis& y) {
+  double left = kLeft;
+  for (const double tick : y.ticks) {
+    double width = 0;
+    for (const char each : tick_text(y, tick)) width += each == '.' ? kPoint : kDigit;
+    left = std::max(left, width + 9);
+  }
+  return left;
+}
 
 Scale fit(const std::vector<Curve>& curves, bool log_x, bool x_from_zero) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -127,7 +149,8 @@ Scale fit(const std::vector<Curve>& curves, bool log_x, bool x_from_zero) {
     }
   }
   if (!std::isfinite(y.low)) return {axis({0, 1}, 6, false), axis({0, 1}, 6, true)};
-  return {log_x ? log_axis(x) : axis(x, 7, false), axis(y, 6, true)};
+  const auto up = axis(y, 6, true);
+  return {log_x ? log_axis(x) : axis(x, 7, false), up, left_of(up)};
 }
 
 Markup axes(const Scale& scale, const std::string& x_title) {
@@ -135,13 +158,13 @@ Markup axes(const Scale& scale, const std::string& x_title) {
   for (const double tick : scale.y.ticks) {
     const auto y = coordinate(scale.to_y(tick));
     svg += empty_element("line", {{"class", "grid"},
-                                  {"x1", coordinate(kLeft)},
+                                  {"x1", coordinate(scale.left)},
                                   {"x2", coordinate(kRight)},
                                   {"y1", y},
                                   {"y2", y}});
-    svg += element("text", fixed(tick, scale.y.decimals),
+    svg += element("text", tick_text(scale.y, tick),
                    {{"class", "tick"},
-                    {"x", coordinate(kLeft - 7)},
+                    {"x", coordinate(scale.left - 7)},
                     {"y", y},
                     {"dy", "0.35em"},
                     {"text-anchor", "end"}});
@@ -158,13 +181,13 @@ Markup axes(const Scale& scale, const std::string& x_title) {
         {{"class", "tick"}, {"x", x}, {"y", coordinate(kBottom + 19)}, {"text-anchor", "middle"}});
   }
   svg += empty_element("line", {{"class", "axis"},
-                                {"x1", coordinate(kLeft)},
+                                {"x1", coordinate(scale.left)},
                                 {"x2", coordinate(kRight)},
                                 {"y1", coordinate(kBottom)},
                                 {"y2", coordinate(kBottom)}});
   svg += element("text", x_title,
                  {{"class", "axis-title"},
-                  {"x", coordinate((kLeft + kRight) / 2)},
+                  {"x", coordinate((scale.left + kRight) / 2)},
                   {"y", coordinate(kBottom + 39)},
                   {"text-anchor", "middle"}});
   return svg;
@@ -313,12 +336,7 @@ Markup legend(const std::vector<std::string>& names) {
 }
 
 std::vector<double> round_ticks(double low, double high, int64_t at_most) {
-  const double step = tick_step(high - low, at_most);
-  std::vector<double> ticks;
-  const auto first = static_cast<int64_t>(std::ceil(low / step - 1e-9));
-  const auto last = static_cast<int64_t>(std::floor(high / step + 1e-9));
-  for (int64_t i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
-  return ticks;
+  return multiples(tick_step(high - low, at_most), low, high);
 }
 
 }  // namespace dnc::report

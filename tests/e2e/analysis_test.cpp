@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -249,6 +250,28 @@ TEST(BenchCommand, MeasuresModelAndLoader) {
   EXPECT_THAT(text.output, HasSubstr("bottleneck")) << text.output;
 }
 
+TEST(BenchCommand, ProfileIsAChromeTraceOfThreeSteps) {
+  const TemporaryFolder folder;
+  const auto config = write_small_config(folder.path()).string();
+  const auto trace = (folder / "trace.json").string();
+  const auto shown =
+      run_program({"bench", config, "--batch", "8", "--steps", "2", "--profile", trace});
+  ASSERT_EQ(shown.code, 0) << shown.output;
+  EXPECT_THAT(shown.output, HasSubstr(trace + " has 3 steps more; open it in "));
+  const auto written = json::parse(bytes_of(trace));
+  std::map<std::string, int> calls;
+  for (const auto& event : written["traceEvents"]) {
+    if (event.value("ph", "") != "X") continue;
+    EXPECT_GE(event["dur"].get<double>(), 0);
+    ++calls[event["name"].get<std::string>()];
+  }
+  for (const char* phase : {"data", "forward", "backward", "optimizer", "update"}) {
+    EXPECT_EQ(calls[phase], 3) << phase;
+  }
+  EXPECT_GE(calls["aten::convolution"], 3 * 7) << "ResNet-8";
+  EXPECT_GE(calls["aten::_fused_sgd_"], 3);
+}
+
 TEST(BenchCommand, BadInputIsAnError) {
   const TemporaryFolder folder;
   const auto config = write_small_config(folder.path()).string();
@@ -260,6 +283,13 @@ TEST(BenchCommand, BadInputIsAnError) {
   };
   EXPECT_THAT(message({"--batch", "1000"}), HasSubstr("data.batch_size"));
   EXPECT_THAT(message({"--steps", "0"}), HasSubstr("--steps"));
+  const auto nowhere = (folder / "none").string();
+  EXPECT_EQ(message({"--profile", nowhere + "/trace.json"}),
+            "error: " + nowhere + "/trace.json: the trace cannot be written there: " + nowhere +
+                " is no folder\n");
+  EXPECT_THAT(message({"--nvtx", "--set", "device=cpu"}),
+              HasSubstr("NVTX ranges come with LibTorch's CUDA half"));
+  EXPECT_THAT(message({"--nvtx", "--profile", "trace.json"}), HasSubstr("excludes"));
   EXPECT_THAT(message({"--set", "data.train.dataset=null"}), HasSubstr("has no training data"));
 }
 

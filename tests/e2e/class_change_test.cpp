@@ -216,6 +216,10 @@ TEST_F(ClassChanges, BadImagesAndNamesAreRefused) {
   EXPECT_EQ(there.code, 1);
   EXPECT_THAT(there.output, HasSubstr("--name: 'class 2' is a class of " + run() + " already"));
   fs::create_directories(*folder_ / "empty");
+  const auto bytes = add({"--name", "no\xfftext", "--images", boards_}, "a");
+  EXPECT_EQ(bytes.code, 1);
+  EXPECT_THAT(bytes.output,
+              HasSubstr("error: --name: 'no\xEF\xBF\xBDtext' has control characters"));
   const auto none = add({"--name", "x", "--images", in_folder("empty")}, "a");
   EXPECT_EQ(none.code, 1);
   EXPECT_THAT(none.output, HasSubstr("empty: there is no image in this folder"));

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "host/data/image_decoder.h"
@@ -300,17 +301,54 @@ TEST(ExplainPixelsByDefault, WithoutPixelsTakesTheLargestClassesWhereTheyAreWide
   const auto picture = (folder / "street.ppm").string();
   write_picture(picture, 50, 40, 3);
   const auto out = folder / "why";
-  const auto done =
-      run_program({"explain", run, picture, "--out", out.string(), "--map", "none", "--set",
-                   "model.inference={mode: slide, crop_size: [24, 24], "
-                   "stride: [8, 8]}"});
+  const auto done = run_program({"explain", run, picture, "--out", out.string(), "--map", "none"});
   ASSERT_EQ(done.code, 0) << done.output;
   const auto found = explanation_in(out);
   const auto& decisions = found["images"][0]["decisions"];
   EXPECT_GE(decisions.size(), 1u);
   EXPECT_LE(decisions.size(), 3u);
   EXPECT_TRUE(decisions[0]["map"].is_null());
-  EXPECT_THAT(found["notes"][0].get<std::string>(), HasSubstr("here it is seen whole"));
+}
+
+TEST(ExplainPixelsInWindows, GivesEachPixelTheClassThatPredictWrites) {
+  const std::string windows = "model.inference={mode: slide, crop_size: [24, 24], stride: [8, 16]}";
+  const TemporaryFolder folder;
+  for (const std::string head : {"{type: DNC, sub_centroids: 3}", "Linear"}) {
+    const auto run = (folder / (head.front() == '{' ? "dnc" : "linear")).string();
+    const auto config = write_pixel_config(folder.path(), head).string();
+    ASSERT_EQ(run_program({"train", config, "-o", run, "--set", windows}).code, 0);
+    const auto picture = (folder / "street.ppm").string();
+    write_picture(picture, 50, 40, 3);
+    const auto out = (folder / "why").string();
+    const auto done = run_program({"explain", run, picture, "--out", out, "--map", "gradient",
+                                   "--at", "23,7", "--region", "10,10,30,20"});
+    ASSERT_EQ(done.code, 0) << done.output;
+    const auto predicted =
+        run_program({"predict", run, picture, "--out", (folder / "labels").string()});
+    ASSERT_EQ(predicted.code, 0) << predicted.output;
+    const ImageDecoder decoder;
+    const auto labels = decoder.open_labels((folder / "labels" / "street_labels.png").string());
+    const auto found = explanation_in(out);
+    std::map<std::string, int64_t> shown, written;
+    for (const auto& choice : found["images"][0]["pixels"]) {
+      shown[choice["class"]] += choice["pixels"].get<int64_t>();
+    }
+    for (int64_t i = 0; i < labels.size(); ++i) {
+      ++written["class " + std::to_string(labels.pixels()[i])];
+    }
+    EXPECT_EQ(shown, written);
+    const auto& pixel = found["images"][0]["decisions"][0];
+    EXPECT_EQ(pixel["prediction"], "class " + std::to_string(labels.pixels()[7 * 50 + 23]));
+    EXPECT_GT(pixel["map"]["peak"], 0);
+    const bool says_so = found["notes"].dump().find("windows") != std::string::npos;
+    EXPECT_EQ(says_so, head != "Linear") << found["notes"];
+    // The windows that see the pixel end with row 23 and column 39; the map is smoothed by 4 and 5.
+    const auto grid = pixel["map"]["grid"].get<std::vector<std::vector<double>>>();
+    for (size_t row = 0; row < grid.size(); ++row) {
+      EXPECT_EQ(grid[row].back(), 0) << row;
+      for (const double value : grid[row]) EXPECT_TRUE(row < 12 || value == 0) << row;
+    }
+  }
 }
 
 TEST(ExplainCamVid, NamesTheTrainingFramesThatSubCentroidsStandFor) {

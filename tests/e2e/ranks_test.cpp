@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -73,6 +74,18 @@ bool wait_for(const fs::path& path, Running& running) {
     std::this_thread::sleep_for(10ms);
   }
   return fs::exists(path);
+}
+
+int free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
 }
 
 /// The process of a rank of a `launch`.
@@ -264,6 +277,31 @@ TEST(Ranks, ARankThatThrowsEndsAllWithItsMessage) {
   EXPECT_THAT(finished.output, HasSubstr("6.ppm"));
 }
 
+// As under srun or mpirun, where rank 0 serves the board that the others look at.
+TEST(Ranks, AFailureOfRank0IsToldOnceWithoutALauncherOfOursToo) {
+  const TemporaryFolder folder;
+  const auto config = config_in(folder);
+  fs::create_directories(folder / "run");
+  put_bytes(folder / "run" / "other", "rank 0 does not take such a folder");
+  const auto port = std::to_string(free_port());
+  const auto start = [&](const std::string& rank) {
+    return std::async(std::launch::async, [&, rank] {
+      return run_program(train(config, folder / "run"), {{"RANK", rank},
+                                                         {"WORLD_SIZE", "2"},
+                                                         {"LOCAL_RANK", rank},
+                                                         {"LOCAL_WORLD_SIZE", "2"},
+                                                         {"MASTER_ADDR", "127.0.0.1"},
+                                                         {"MASTER_PORT", port}});
+    });
+  };
+  auto other = start("1");
+  const auto first = start("0").get(), second = other.get();
+  EXPECT_EQ(first.code, 1);
+  EXPECT_THAT(first.output, HasSubstr("is not the folder of a run"));
+  EXPECT_NE(second.code, 0);
+  EXPECT_EQ(count_of(second.output, "error:"), 0) << second.output;
+}
+
 TEST(Ranks, ARestartedRunGoesOnFromTheNewestCheckpoint) {
   const TemporaryFolder folder;
   const auto config = config_in(folder);
@@ -290,6 +328,16 @@ TEST(Ranks, TestIsSharedAndGivesTheSameFigures) {
     const auto together = run_program(launch(ranks, test));
     EXPECT_EQ(together.code, 0) << together.output;
     EXPECT_EQ(together.output, alone.output);
+  }
+  for (const std::string option : {"--out", "--unknown"}) {
+    auto refused = test;
+    refused.insert(refused.end(), {option, (folder / "some.csv").string()});
+    const auto done = run_program(launch(2, refused));
+    EXPECT_EQ(done.code, 1) << done.output;
+    EXPECT_EQ(count_of(done.output, option + ": is for one process, which sees all samples, but 2 "
+                                             "were started; run `dnc-host test` without"),
+              1)
+        << done.output;
   }
 }
 
@@ -350,14 +398,16 @@ TEST(Ranks, BadStartsSayWhatIsWrong) {
 
 TEST(Ranks, TorchrunStartsThem) {
   const char* set = std::getenv("DNC_TORCHRUN");
-  const fs::path torchrun = set ? set : "/tmp/pyref/bin/torchrun";
-  if (!fs::exists(torchrun)) GTEST_SKIP() << "no torchrun (DNC_TORCHRUN names one)";
+  const std::string torchrun = set ? set : "torchrun";
+  if (std::system(("'" + torchrun + "' --help > /dev/null 2>&1").c_str()) != 0) {
+    GTEST_SKIP() << "no torchrun (DNC_TORCHRUN names one)";
+  }
   const TemporaryFolder folder;
   const auto config = config_in(folder);
   const auto output = folder / "output";
-  const auto command = torchrun.string() + " --standalone --no-python --nproc-per-node 2 " +
-                       DNC_PROGRAM + " train " + config.string() + " -o " +
-                       (folder / "run").string() + " > " + output.string() + " 2>&1";
+  const auto command = torchrun + " --standalone --no-python --nproc-per-node 2 " + DNC_PROGRAM +
+                       " train " + config.string() + " -o " + (folder / "run").string() + " > " +
+                       output.string() + " 2>&1";
   EXPECT_EQ(std::system(command.c_str()), 0) << bytes_of(output);
   EXPECT_EQ(result_of(folder / "run")["steps"], 30);
   EXPECT_EQ(count_of(bytes_of(output), ": done"), 1) << bytes_of(output);

@@ -70,6 +70,25 @@ TEST(Segmentation, BothHeadsLearnAndAreTestedAtTheSizeOfTheLabels) {
   }
 }
 
+TEST(Segmentation, FitPlacesTheSubCentroidsOfPixels) {
+  const TemporaryFolder folder;
+  const auto run = (folder / "run").string();
+  const auto config = write_pixel_config(folder.path(), "Linear").string();
+  ASSERT_EQ(run_program({"train", config, "-o", run}).code, 0);
+  for (const std::string K : {"1", "3"}) {
+    const auto fitted = (folder / K).string();
+    const auto fit =
+        run_program({"fit", config, "--weights", run, "-o", fitted, "--memory", "0.0001", "--set",
+                     "model.head={type: DNC, sub_centroids: " + K + "}"});
+    ASSERT_EQ(fit.code, 0) << fit.output;
+    // Maps of 8 x 8, 120 of whose pixels are ignored; 0.0001 GiB hold 1677, so 209 of each batch.
+    EXPECT_THAT(fit.output, HasSubstr("4 classes with " + K + " prototypes each from " +
+                                      (K == "1" ? "3976" : "1672") +
+                                      " pixels; mean cosine of a pixel with the nearest"));
+    EXPECT_GT(mean_iou({"test", fitted, "--json"}), 0.25) << "chance is about 0.14";
+  }
+}
+
 // How often a text is in the event file of a run.
 int64_t count_in_events(const fs::path& run, const std::string& text) {
   int64_t count = 0;

@@ -234,6 +234,19 @@ TEST_F(Serve, LivesOnAfterEachBadRequest) {
   EXPECT_EQ(server_->post("/predict", picture(0)).status, 200);
 }
 
+// Else a line of a request could ask for thousands of copies of an answer.
+TEST_F(Serve, AnAnswerIsAlwaysWhole) {
+  const auto whole = server_->get("/v2");
+  std::string ranges = "Range: bytes=0-1";
+  for (int i = 0; i < 500; ++i) ranges += ",0-1";
+  for (const auto& header : {ranges, std::string("Range: bytes=3-5")}) {
+    const auto answer = send_request(server_->port(), "GET", "/v2", "", header + "\r\n");
+    EXPECT_EQ(answer.status, 200) << header.substr(0, 30);
+    EXPECT_EQ(answer.body, whole.body) << header.substr(0, 30);
+  }
+  EXPECT_TRUE(server_->is_alive());
+}
+
 TEST_F(Serve, CountsWhatItDoes) {
   server_->post("/predict", picture(0));
   const auto metrics = server_->get("/metrics");
@@ -284,6 +297,8 @@ TEST_F(Serve, SaysWhatItCannotServe) {
   expect_error({"serve", in_folder("zip.pt")}, "is no TorchScript file, or a damaged one");
   expect_error({"serve", in_folder("zip.pt"), "--explain"}, "error: --explain: ");
   expect_error({"serve", in_folder("run"), "--max-queue", "2"}, "--max-queue: 2 is less than");
+  expect_error({"serve", in_folder("run"), "--name", "a/b"},
+               "error: --name: 'a/b' cannot be a part of a URL");
 }
 
 }  // namespace

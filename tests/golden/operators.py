@@ -35,6 +35,29 @@ def samples():
     yield ops.normalize_images, (images, [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]), {}
     yield (ops.normalize_images, (images, [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
            {"dtype": torch.bfloat16})
+    yield (ops.normalize_images, (images, [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
+           {"corners": torch.tensor([[-1, 2], [3, 0]]), "size": [5, 4],
+            "flips": torch.tensor([True, False])})
+    for training in (True, False):
+        x, residual, *of_channels = norm_arguments(torch.float32)
+        yield ops.batch_norm_relu, (x, residual, *of_channels, training), {}
+        yield ops.batch_norm_relu_forward, (x, None, *of_channels, training, 0.2, 1e-3), {}
+        y, mean, rstd = ops.batch_norm_relu_forward(
+            x.detach(), residual.detach(), *(each.detach() for each in of_channels), training)
+        yield (ops.batch_norm_relu_backward,
+               (torch.randn_like(y), x.detach(), y, of_channels[0].detach(), mean, rstd, training,
+                training), {})
+
+
+def norm_arguments(dtype):
+    """x, residual, weight, bias, running_mean and running_var of batch_norm_relu."""
+    def images():
+        x = torch.randn(3, 5, 4, 6, dtype=dtype)
+        return x.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    weight, bias = torch.rand(2, 5, dtype=dtype) + 0.5
+    return (images(), images(), weight.clone().requires_grad_(), bias.clone().requires_grad_(),
+            torch.zeros(5, dtype=dtype), torch.ones(5, dtype=dtype))
 
 
 def check_gradients():
@@ -46,6 +69,11 @@ def check_gradients():
     values = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
         lambda values: torch.ops.dnc.segment_mean(values, labels, 4)[0], (values,))
+    *leaves, mean, variance = norm_arguments(torch.float64)
+    for training in (True, False):
+        assert torch.autograd.gradcheck(
+            lambda x, residual, weight, bias: torch.ops.dnc.batch_norm_relu(
+                x, residual, weight, bias, mean.clone(), variance.clone(), training), leaves)
 
 
 def check_compile(backend):
@@ -90,6 +118,24 @@ def check_mutation(backend):
     torch.testing.assert_close(found, expected)
 
 
+def check_norm(backend):
+    """The network's end of a block: forwards, backwards, and the running statistics."""
+    leaves = norm_arguments(torch.float32)
+
+    def loss(x, residual, weight, bias, mean, variance):
+        return torch.ops.dnc.batch_norm_relu(x, residual, weight, bias, mean, variance,
+                                             True).square().mean()
+
+    results = []
+    for function in (loss, torch.compile(loss, fullgraph=True, backend=backend)):
+        own = [each.detach().clone().requires_grad_(each.requires_grad) for each in leaves]
+        value = function(*own)
+        value.backward()
+        results.append((value.detach(), *own[4:], *(each.grad for each in own[:4])))
+    for plain, fast in zip(*results):
+        torch.testing.assert_close(fast, plain)
+
+
 def main(library):
     torch.ops.load_library(library)
     torch.manual_seed(0)
@@ -101,6 +147,7 @@ def main(library):
     for backend in ("aot_eager", "inductor"):
         check_compile(backend)
         check_mutation(backend)
+        check_norm(backend)
     print("all operators pass")
 
 

@@ -260,7 +260,9 @@ TEST_F(ExperimentTest, RefusesDevicesThatAreNotThere) {
                                       " GPUs, numbered from 0");
   } else {
     EXPECT_EQ(device("cuda:1"),
-              "--set device=cuda:1: 'device' is 'cuda:1', but no GPU is usable here; use cpu");
+              "--set device=cuda:1: 'device' is 'cuda:1', but no GPU is usable "
+              "here: " +
+                  gpu_problem(cuda_facts()) + "; use cpu");
   }
 }
 

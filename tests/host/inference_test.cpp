@@ -77,6 +77,13 @@ TEST(ResizeScores, IsBilinearAndForPixelsOnly) {
   EXPECT_TRUE(torch::equal(resize_scores(of_images, {13, 18}), of_images));
 }
 
+TEST(ClassesAtSize, AreThoseOfTheHighestScores) {
+  const auto scores = torch::randn({1, 30, 9, 11});
+  for (const PixelSize size : {PixelSize{9, 11}, {20, 30}, {800, 700}}) {  // at once, and in parts
+    EXPECT_TRUE(torch::equal(classes_at_size(scores, size), resize_scores(scores, size).argmax(1)));
+  }
+}
+
 TEST_F(InferenceTest, WindowsAreThoseOfMmsegAndAveragedWhereTheyOverlap) {
   options_.mode = InferenceOptions::Mode::kSlide;
   options_.crop_size = {8, 7};

@@ -48,6 +48,10 @@ TEST(PluginName, RefusesWhatIsNone) {
   EXPECT_EQ(message_of<Error>([] { plugin_name("Test"); }),
             "'Test' cannot be the name of a plugin: CMake has a target 'test' of its own; choose "
             "another name");
+  EXPECT_THAT(message_of<Error>([] { plugin_name("Torch"); }), HasSubstr("has a target 'torch'"));
+  EXPECT_EQ(message_of<Error>([] { plugin_name("options"); }),
+            "'options' cannot be the name of a plugin: its class has a member Options; choose "
+            "another name");
 }
 
 class NewPlugin : public testing::Test {

@@ -72,6 +72,10 @@ TEST(SearchIndex, WithTensorsThatDoNotFitTogetherIsRefused) {
   fewer_labels.labels = fewer_labels.labels.narrow(0, 0, 2);
   write_index(file, "x", fewer_labels);
   EXPECT_THAT(message_of(file, "x"), EndsWith("is damaged"));
+  auto before_the_first = small_index();
+  before_the_first.samples[1] = -1;
+  write_index(file, "x", before_the_first);
+  EXPECT_THAT(message_of(file, "x"), EndsWith("is damaged"));
   TensorMap other;
   other.insert("points", torch::zeros({4}));
   write_cached(file, "x", other, {});

@@ -54,15 +54,28 @@ TEST(ContactSheet, PictureHasTheSamplesInPlace) {
   const auto small = sheet(100, 2);
   const auto picture = to_image(small);
   EXPECT_EQ(picture.height(), 2 * (100 + 6) + 6);
-  EXPECT_EQ(picture.width(), 2 * (200 + 6) + 6);
+  EXPECT_EQ(picture.width(), 6 + 200 + 6 + 100 + 6);
   EXPECT_TRUE(is_same(picture.crop({112, 6, 100, 200}), small.rows[1].images[0]));
   EXPECT_TRUE(is_same(picture.crop({6, 212, 100, 100}), small.rows[0].images[1].to_channels(3)));
   EXPECT_EQ(picture.pixels()[0], 200) << "ground";
 }
 
+TEST(ContactSheet, RowsAndColumnsAreAsLargeAsTheirOwnPictures) {
+  auto uneven = sheet(100, 2);
+  uneven.rows[1].images[0] = test_picture("low", 40, 120, 3);
+  uneven.rows[1].images[1] = test_picture("narrow", 50, 30, 3);
+  const auto picture = to_image(uneven);
+  EXPECT_EQ(picture.height(), 6 + 100 + 6 + 50 + 6);
+  EXPECT_EQ(picture.width(), 6 + 200 + 6 + 100 + 6);
+  EXPECT_TRUE(is_same(picture.crop({112, 212, 50, 30}), uneven.rows[1].images[1]));
+}
+
 TEST(ContactSheet, PictureThatIsTooLargeIsAnError) {
-  auto large = sheet(1, 1000);
-  large.rows[0].images[0] = Image(224, 224, 3);  // all cells are as large as the largest picture
+  ContactSheet large;
+  large.columns.resize(700);
+  large.rows.resize(700);
+  for (auto& row : large.rows) row.images = {Image(224, 1, 3)};  // high rows
+  large.rows[0].images.assign(700, Image(1, 224, 3));            // wide columns
   EXPECT_THROW(to_image(large), Error);
 }
 

@@ -60,7 +60,45 @@ TEST(MarkedCrop, HasItsPixelInTheFrame) {
   EXPECT_EQ(colour_at(crop, 8 * 6 + 3, 8 * 6 + 3)[0], 200);
   EXPECT_EQ(colour_at(crop, 8 * 6 + 3, 8 * 6 - 3)[0], 255);
   EXPECT_EQ(colour_at(crop, 3, 3)[0], 50);
-  EXPECT_EQ(colour_at(marked_crop(image, 0, 0, 16), 3, 3)[0], 0) << "black beyond the image";
+
+  // At the edge the square stays inside, and the frame is where the pixel is.
+  image.pixels()[(39 * 40 + 2) * 3] = 201;
+  const auto corner = marked_crop(image, 2, 39, 16);
+  EXPECT_EQ(colour_at(corner, 15 * 6 + 3, 2 * 6 + 3)[0], 201);
+  EXPECT_EQ(colour_at(corner, 15 * 6 + 3, 2 * 6 - 3)[0], 255);
+  EXPECT_EQ(colour_at(corner, 3, 93)[0], 50);
+
+  const auto low = marked_crop(gray(8, 40, 50), 30, 4, 16);
+  EXPECT_EQ(colour_at(low, 3, 3)[0], 0) << "black beyond the image";
+  EXPECT_EQ(colour_at(low, 4 * 6 + 3, 3)[0], 50) << "which lies in the middle";
+}
+
+TEST(PictureSheet, ScalesARowToOneHeightAndSetsGroupsApart) {
+  // A photo and its map; two crops; one more.
+  const PictureRow row{{gray(150, 200, 10), gray(75, 100, 20)},
+                       {gray(120, 120, 30), gray(96, 96, 40)},
+                       {gray(120, 120, 50)}};
+  const auto sheet = picture_sheet({row, row});
+  EXPECT_EQ(sheet.height(), 6 + 150 + 6 + 150 + 6);
+  EXPECT_EQ(sheet.width(), 6 + 200 + 6 + 200 + 24 + 150 + 6 + 150 + 24 + 150 + 6);
+  const auto at = [&](int64_t x, int64_t y) { return colour_at(sheet, y, x)[0]; };
+  for (const int64_t y : {6, 155, 162, 311}) {
+    EXPECT_EQ(at(6, y), 10);
+    EXPECT_EQ(at(411, y), 20) << "the map is enlarged";
+    EXPECT_EQ(at(412, y), 200) << "ground";
+    EXPECT_EQ(at(436, y), 30);
+    EXPECT_EQ(at(741, y), 40);
+    EXPECT_EQ(at(766, y), 50);
+  }
+  EXPECT_EQ(at(100, 3), 200);
+  EXPECT_EQ(at(100, 158), 200);
+}
+
+TEST(PictureSheet, EnlargesSmallPicturesAndShrinksLargeOnes) {
+  EXPECT_EQ(picture_sheet({{{gray(28, 28, 1)}}}).height(), 6 + 112 + 6);
+  EXPECT_EQ(picture_sheet({{{gray(600, 300, 1)}}}).height(), 6 + 192 + 6);
+  const auto without_evidence = picture_sheet({{{gray(100, 50, 1)}, {}, {}}});
+  EXPECT_EQ(without_evidence.width(), 6 + 50 + 6);
 }
 
 TEST(Shades, AreAllDifferentAndRunFromDarkToLight) {

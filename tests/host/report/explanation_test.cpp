@@ -115,11 +115,18 @@ TEST(ExplanationPage, OfPixelsShowsWhatEachChose) {
   image.choices = {{evidence(1, 2, 0, 0), 588, {1, 2, 3}}, {evidence(0, 0, 0, 0), 196, {9, 9, 9}}};
   image.choices[0].evidence.stands_for.place = {0.25, 0.5};
   image.decisions[0].input = "Pixel 3, 4";
+  image.choices[0].evidence.stands_for.name = "/data/train/street.jpg";
+  image.choice_picture = {"DDDD", 28, 28};
   const auto html = page(explanation);
   EXPECT_THAT(texts(html, "h3"), Contains("Which sub-centroid each pixel chose"));
   EXPECT_THAT(texts(html, "h3"), Contains("Pixel 3, 4"));
   EXPECT_THAT(texts(html, "figcaption"),
-              Contains("75.0 %dogsub-centroid 2train <2> at 25 % across, 50 % down (0.987)"));
+              Contains("75.0 %dogsub-centroid 2street.jpg at 25 % across, 50 % down (0.987)"));
+  EXPECT_THAT(texts(html, "h4"), Contains("Nearest sub-centroids")) << "below that of the pixel";
+  const auto images = select(html, "img");
+  EXPECT_EQ(images[0].attributes.at("alt"), "photos/a & b.png");
+  EXPECT_EQ(images[1].attributes.at("alt"), "Which sub-centroid each pixel chose, in colours");
+  EXPECT_EQ(images[2].attributes.at("title"), "/data/train/street.jpg") << "in full";
   EXPECT_EQ(select(html, "span", "swatch")[0].attributes.at("style"), "background:rgb(1 2 3)");
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -139,6 +140,58 @@ TEST(LineChart, ConstantsAndExtremesStayOnThePaper) {
       EXPECT_GE(std::stod(circle.attributes.at("cy")), 0);
       EXPECT_LE(std::stod(circle.attributes.at("cy")), 260);
     }
+  }
+}
+
+TEST(LineChart, TicksThatFollowEachOtherHaveDifferentTexts) {
+  for (const auto& values : std::vector<std::vector<double>>{
+           {99.5, 99.76}, {0.66, 0.985}, {0.1, 0.4}, {87, 90.2}, {-0.7, 0.7}}) {
+    auto one = curve(0, values);
+    for (auto& point : one.points) point.low = point.high = point.mean;
+    for (const auto* anchor : {"end", "middle"}) {  // y, x
+      std::string before;
+      for (const auto& text : select(draw({one}), "text", "tick")) {
+        if (text.attributes.at("text-anchor") != anchor) continue;
+        EXPECT_NE(text.text, before) << values[0];
+        before = text.text;
+      }
+    }
+  }
+  LineChart narrow{"share", "similarity", {{"c", 0, {{0.66, 1, 1, 1}, {0.985, 2, 2, 2}}}}};
+  narrow.x_from_zero = false;
+  std::vector<std::string> ticks;
+  for (const auto& text : select(parse_xml(line_chart(narrow).html()), "text", "tick")) {
+    if (text.attributes.at("text-anchor") == "middle") ticks.push_back(text.text);
+  }
+  EXPECT_THAT(ticks, ElementsAre("0.7", "0.8", "0.9"));
+}
+
+TEST(LineChart, NothingButZerosLieOnTheAxis) {
+  auto zeros = curve(0, {0, 0, 0});
+  for (auto& point : zeros.points) point.low = point.high = point.mean;
+  const auto svg = draw({zeros});
+  EXPECT_NEAR(points(select(svg, "polyline")[0])[1].second, y_of(svg, "0.0"), 0.011);
+  EXPECT_LT(y_of(svg, "1.0"), y_of(svg, "0.0"));
+}
+
+TEST(LineChart, LongNumbersBesideTheAxisStayOnThePaper) {
+  for (const auto& values : std::vector<std::vector<double>>{
+           {1e12, 1e12 + 10}, {0, 250'000}, {0, 3e-5}, {0, 3e-9}, {-0.0125, 0.01}}) {
+    auto one = curve(0, values);
+    for (auto& point : one.points) point.low = point.high = point.mean;
+    const auto svg = draw({one});
+    std::set<std::string> labels;
+    size_t ticks = 0;
+    for (const auto& text : select(svg, "text", "tick")) {
+      if (text.attributes.at("text-anchor") != "end") continue;
+      ++ticks;
+      labels.insert(text.text);
+      const auto digits = std::ranges::count_if(text.text, [](char each) { return each != '.'; });
+      EXPECT_GE(std::stod(text.attributes.at("x")), 8.0 * static_cast<double>(digits));
+    }
+    EXPECT_THAT(labels, SizeIs(ticks)) << "each another";
+    EXPECT_NEAR(points(select(svg, "polyline")[0])[0].first,
+                std::stod(select(svg, "line", "grid")[0].attributes.at("x1")), 0.011);
   }
 }
 
