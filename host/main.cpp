@@ -2,14 +2,27 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/commands/commands.h"
 #include "host/commands/rank_options.h"
 #include "host/ending.h"
 #include "host/environment.h"
+#include "registry/text.h"
 
 namespace {
+
+/// What is wrong with the command's name, where it is none of the program's; else empty.
+std::string wrong_command(const CLI::App& app, const std::string& given) {
+  std::vector<std::string> known;
+  for (const auto* command : app.get_subcommands([](const auto*) { return true; })) {
+    if (command->check_name(given)) return "";
+    if (!command->get_group().empty()) known.push_back(command->get_name());  // not a hidden one
+  }
+  return "'" + given + "' is no command" + dnc::suggestion(given, known);
+}
 
 int run(int argc, char** argv) {
   CLI::App app{
@@ -59,14 +72,18 @@ int run(int argc, char** argv) {
     std::cout << app.help();
     return 0;
   }
+  const std::string first = argv[1];
+  if (const auto wrong = first.starts_with('-') ? "" : wrong_command(app, first); !wrong.empty()) {
+    std::cerr << "error: " << wrong << "\n`dnc-host --help` says what each does.\n";
+    return 1;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
     std::cerr << "error: " << error.what() << "\n`dnc-host"
-              << (argc > 1 && argv[1][0] != '-' ? std::string(" ") + argv[1] : std::string())
-              << " --help` shows what there is.\n";
+              << (first.starts_with('-') ? "" : " " + first) << " --help` shows what there is.\n";
     return 1;
   }
   const auto command = app.get_subcommands().front()->get_name();

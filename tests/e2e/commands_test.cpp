@@ -29,11 +29,10 @@ void write_picture(const fs::path& path, int shade) {
 
 TEST(Commands, EachHasAHelpWithAnExample) {
   for (const std::string name :
-       {"train",    "test",     "compare", "predict",    "explain", "fit",
-        "knn",      "browse",   "bench",   "config",     "check",   "verify-data",
-        "list",     "describe", "schema",  "completion", "convert", "schedule",
-        "lr-range", "plugins",  "version", "export",     "report",  "logs",
-        "new"}) {
+       {"train",  "test",       "compare", "predict",  "explain",     "fit",     "knn",
+        "browse", "bench",      "config",  "check",    "verify-data", "list",    "describe",
+        "schema", "completion", "convert", "schedule", "lr-range",    "plugins", "version",
+        "export", "report",     "logs",    "new"}) {
     const auto help = run_program({name, "--help"});
     EXPECT_EQ(help.code, 0) << name;
     EXPECT_TRUE(has(help.output, "Example:\n  dnc-host " + name)) << help.output;
@@ -43,7 +42,12 @@ TEST(Commands, EachHasAHelpWithAnExample) {
 }
 
 TEST(Commands, AnUnknownCommandOrOptionEndsWithOne) {
-  EXPECT_EQ(run_program({"trian"}).code, 1);
+  const auto command = run_program({"trian"});
+  EXPECT_EQ(command.code, 1);
+  EXPECT_TRUE(
+      command.output.starts_with("error: 'trian' is no command; did you mean 'train'? (known: "))
+      << command.output;
+  EXPECT_TRUE(has(command.output, "`dnc-host --help` says what each does.")) << command.output;
   const auto option = run_program({"train", "x.yaml", "--sede", "1"});
   EXPECT_EQ(option.code, 1);
   EXPECT_TRUE(has(option.output, "`dnc-host train --help` shows what there is.")) << option.output;
