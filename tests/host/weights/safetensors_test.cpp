@@ -100,6 +100,7 @@ TEST(Safetensors, GivesBackEveryBitThatWasWritten) {
     const auto& tensor = ours.tensors[item.key()];
     EXPECT_EQ(tensor.scalar_type(), item.value().scalar_type()) << item.key();
     ASSERT_EQ(tensor.sizes(), item.value().sizes()) << item.key();
+    if (tensor.numel() == 0) continue;  // it has no memory to compare
     EXPECT_EQ(std::memcmp(tensor.data_ptr(), item.value().data_ptr(), tensor.nbytes()), 0)
         << item.key();
   }
