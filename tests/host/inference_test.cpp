@@ -8,24 +8,10 @@
 
 #include "host/model.h"
 #include "registry/error.h"
+#include "tests/one_convolution.h"
 
 namespace dnc {
 namespace {
-
-// What it sees depends on where the image ends, so windows differ from the whole image.
-struct EdgeAware : Backbone {
-  EdgeAware()
-      : conv(register_module(
-            "conv", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 4, 3).stride(2).padding(1)))) {}
-  Features forward(const torch::Tensor& images) override { return {conv(images)}; }
-  std::vector<FeatureShape> shapes() const override { return {{4, 2}}; }
-  torch::nn::Conv2d conv;
-};
-
-struct LastMap : DecodeHead {
-  torch::Tensor forward(const Features& features) override { return features.back(); }
-  int64_t channels() const override { return 4; }
-};
 
 struct MeanOfMap : DecodeHead {
   torch::Tensor forward(const Features& features) override { return features.back().mean({2, 3}); }
@@ -42,8 +28,8 @@ class InferenceTest : public testing::Test {
 
   torch::NoGradGuard no_grad_;
   Model model_{Preprocess{},
-               std::make_shared<EdgeAware>(),
-               {std::make_shared<LastMap>(), std::make_shared<AsTheyAre>()}};
+               std::make_shared<OneConvolution>(),
+               {std::make_shared<MapOfOneConvolution>(), std::make_shared<AsTheyAre>()}};
   torch::Tensor images_ = torch::randn({2, 3, 13, 18});
   InferenceOptions options_;
 };
@@ -122,7 +108,7 @@ TEST_F(InferenceTest, AWindowLargerThanTheImageIsTheImage) {
 }
 
 TEST_F(InferenceTest, WindowsAreForPixels) {
-  Model model(Preprocess{}, std::make_shared<EdgeAware>(),
+  Model model(Preprocess{}, std::make_shared<OneConvolution>(),
               {std::make_shared<MeanOfMap>(), std::make_shared<AsTheyAre>()});
   model.eval();
   options_.mode = InferenceOptions::Mode::kSlide;

@@ -6,22 +6,10 @@
 #include <memory>
 #include <vector>
 
+#include "tests/one_convolution.h"
+
 namespace dnc {
 namespace {
-
-struct OneConvolution : Backbone {
-  OneConvolution()
-      : conv(register_module(
-            "conv", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 4, 3).stride(2).padding(1)))) {}
-  Features forward(const torch::Tensor& images) override { return {conv(images)}; }
-  std::vector<FeatureShape> shapes() const override { return {{4, 2}}; }
-  torch::nn::Conv2d conv;
-};
-
-struct LastMap : DecodeHead {
-  torch::Tensor forward(const Features& features) override { return features.back(); }
-  int64_t channels() const override { return 4; }
-};
 
 struct Twice : Head {
   torch::Tensor forward(const torch::Tensor& embeddings) override { return embeddings * 2; }
@@ -56,7 +44,7 @@ TEST(Windows, OfAWholeImageAreOne) {
 TEST(Slide, TellsOfEachWindowInItsOrder) {
   const torch::NoGradGuard no_grad;
   Model model(Preprocess{}, std::make_shared<OneConvolution>(),
-              {std::make_shared<LastMap>(), std::make_shared<Twice>()});
+              {std::make_shared<MapOfOneConvolution>(), std::make_shared<Twice>()});
   const auto images = torch::randn({1, 3, 13, 22});
   const auto windows = windows_of({13, 22}, slide_options());
   std::vector<torch::Tensor> embeddings;
